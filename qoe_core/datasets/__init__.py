@@ -1,0 +1,1 @@
+"""Released data sets as Sessions: one reader per release, nothing else knows a file format."""
