@@ -1,0 +1,99 @@
+"""One function over many units, on all cores, with one progress line.
+
+Workers are fresh interpreters with one numerical thread each, so results do not depend on how many
+there are; they end with their parent, however it ends.
+"""
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.connection import wait
+from typing import Protocol, TypeVar
+
+import torch
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+POOL_START_S = 6.0  # starting workers costs about this; shorter work is done in this process
+
+
+class Named(Protocol):
+    """A unit that can say which one it is."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        ...
+
+
+Unit = TypeVar("Unit", bound=Named)
+
+
+def each(
+    work: Callable[[Unit], None], units: Sequence[Unit], *, workers: int | None, title: str
+) -> None:
+    """Do `work` on every unit; the order in which they finish is not defined.
+
+    Args:
+        work: a module-level function.
+        units: what it is called with, one at a time.
+        workers: processes; None for the cores there are.
+        title: what the progress line says.
+
+    Raises:
+        RuntimeError: `work` failed on a unit, which it names; the others are done first.
+    """
+    n_workers = min(workers or len(os.sched_getaffinity(0)), len(units))
+    with tqdm(total=len(units), desc=title, disable=not units) as progress:
+        rest = list(units)
+        while rest and not _pool_pays(progress, n_workers):
+            _alone(work, rest.pop(0))
+            progress.update()
+        if rest:
+            _pooled(work, rest, n_workers, progress)
+
+
+def _pool_pays(progress: tqdm, n_workers: int) -> bool:
+    """Whether what is left, at the pace so far, takes longer than starting workers would."""
+    if n_workers < 2 or not progress.n:
+        return False
+    pace = (time.time() - progress.start_t) / progress.n
+    return pace * (progress.total - progress.n) * (1 - 1 / n_workers) > POOL_START_S
+
+
+def _alone(work: Callable[[Unit], None], unit: Unit) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            work(unit)
+    except (ValueError, ArithmeticError, RuntimeError, OSError) as error:
+        raise RuntimeError(f"{unit.name} failed: {error}") from error
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _pooled(
+    work: Callable[[Unit], None], units: Sequence[Unit], n_workers: int, progress: tqdm
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    failed = []
+    with ProcessPoolExecutor(n_workers, context, initializer=_start_worker) as pool:
+        futures = {pool.submit(_alone, work, unit): unit for unit in units}
+        for future in as_completed(futures):
+            if error := future.exception():
+                failed.append((futures[future].name, error))
+            progress.update()
+    if failed:
+        names = "; ".join(name for name, _ in failed)
+        raise RuntimeError(f"{len(failed)} of {len(units)} failed: {names}") from failed[0][1]
+
+
+def _start_worker() -> None:
+    """One thread for torch, and a watch that ends this worker when its parent is gone."""
+    torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()

@@ -1,0 +1,80 @@
+"""Where a number comes from: code, data, machine and time of a run."""
+
+import ast
+import hashlib
+import importlib.metadata
+import platform
+import resource
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from qoe_core.paths import ROOT
+from qoe_core.session import Session
+
+PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
+# the modules that a prediction or score passes through; readers show in the sessions they return
+CODE = ("session", "splits", "qos", "batches", "losses", "checkpoint", "training", "metrics")
+CODE += ("predictions", "experiment")
+
+
+def code_digest() -> str:
+    """Digest of all code between sessions and scores; comments and layout do not count."""
+    package = ROOT / "qoe_core"
+    paths = [package / f"{name}.py" for name in CODE] + sorted((package / "models").glob("*.py"))
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(ast.dump(ast.parse(path.read_text())).encode())
+    return digest.hexdigest()
+
+
+def session_digest(session: Session) -> str:
+    """Digest of everything that a model or a metric can see of a session."""
+    identity = (session.dataset, session.name, session.content, session.pattern, session.device)
+    numbers = (session.duration_s, session.scale, session.overall, session.overall_ci)
+    digest = hashlib.sha256(repr((*identity, *numbers, sorted(session.quality))).encode())
+    arrays = [session.stalls, session.bitrate_kbps, session.rated, session.rated_ci]
+    for array in (*arrays, *(session.quality[name] for name in sorted(session.quality))):
+        digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def commit() -> str:
+    """The checked-out commit, with "+changes" when tracked files differ; "unknown" without git."""
+    git = ["git", "-C", str(ROOT)]
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
+    if head.returncode:
+        return "unknown"
+    changes = subprocess.run(
+        [*git, "status", "--porcelain", "--untracked-files=no", "--", ":!figures"],
+        capture_output=True,
+        text=True,
+    )
+    return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
+
+
+def record(sessions: Sequence[Session], started: float) -> dict[str, object]:
+    """Versions, commit, data digests, seconds since `started` (perf_counter), memory, device."""
+    files = sorted({path for session in sessions for path in session.sources})
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return {
+        "commit": commit(),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "files": {path.name: file_digest(path) for path in files},
+        "sessions": {session.name: session_digest(session) for session in sessions},
+        "seconds": round(time.perf_counter() - started, 1),
+        "peak_memory_mb": round(max(own, workers) / 1024),
+    }

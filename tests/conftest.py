@@ -1,0 +1,47 @@
+"""Tiny sessions that every test can run on in milliseconds."""
+
+import numpy as np
+import pytest
+import torch
+
+from qoe_core.session import Session, hold_through_stalls, stalled_fraction
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seed_and_one_thread():
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+def make_session(content=0, pattern=0, seconds=14, **changes):
+    """A session whose rating follows its quality, with a stall of 2.5 s from second 5 on."""
+    rng = np.random.default_rng([content, pattern, seconds])
+    stalls = np.array([[5.0, 2.5]]) if pattern % 2 else np.empty((0, 2))
+    stalled = stalled_fraction(stalls, seconds)
+    fully = stalled >= 1
+    bitrate = np.where(fully, 0.0, 10 ** rng.uniform(2.5, 3.7, seconds))
+    vmaf = hold_through_stalls(20 + 15 * np.log10(np.maximum(bitrate, 1)), stalled)
+    rated = np.clip(vmaf - 20 * np.convolve(stalled, np.ones(3), "full")[:seconds], 1, 99)
+    fields = {
+        "dataset": "tiny",
+        "name": f"content_{content}_pattern_{pattern}",
+        "content": f"content_{content}",
+        "pattern": f"abr_{pattern % 2}+trace_{pattern // 2}",
+        "device": "test",
+        "duration_s": float(seconds),
+        "stalls": stalls,
+        "bitrate_kbps": bitrate,
+        "quality": {"vmaf": vmaf},
+        "scale": (0.0, 100.0),
+        "rated": rated,
+        "rated_ci": np.stack([rated - 4, rated + 4], axis=1),
+        "overall": float(rated.mean()),
+        "overall_ci": (float(rated.mean()) - 3, float(rated.mean()) + 3),
+    }
+    return Session(**{**fields, **changes})
+
+
+@pytest.fixture
+def sessions():
+    """Six contents times four patterns, 12 to 17 s long."""
+    return [make_session(c, p, seconds=12 + (c + p) % 6) for c in range(6) for p in range(4)]
