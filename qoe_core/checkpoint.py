@@ -119,9 +119,9 @@ def restore(
         ValueError: the file is damaged, or belongs to another run than `fingerprint`.
     """
     tensors, state = load(path)
-    if state["fingerprint"] != fingerprint:
+    if state.get("fingerprint") != fingerprint:
         raise ValueError(
-            f"{path}: belongs to {state['fingerprint']}, expected {fingerprint}; "
+            f"{path}: belongs to {state.get('fingerprint')}, expected {fingerprint}; "
             "train into another folder or delete this one"
         )
     module.load_state_dict(without_prefix("last", tensors))

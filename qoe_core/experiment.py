@@ -16,12 +16,12 @@ from pathlib import Path
 import pandas as pd
 
 from qoe_core import parallel, provenance
-from qoe_core.models.interface import Fitted
+from qoe_core.models.interface import Fitted, training_ratings
 from qoe_core.models.network import FittedNetwork
 from qoe_core.models.table_rows import ModelConfig, build
-from qoe_core.paths import RUNS
 from qoe_core.predictions import fold_tables, session_scores
 from qoe_core.qos import Scaling, features
+from qoe_core.runs import run_folder
 from qoe_core.session import Session
 from qoe_core.splits import SPLITS, Split, folds
 
@@ -33,12 +33,13 @@ class Experiment:
     """What is trained and tested, and on what; everything that its numbers depend on.
 
     Raises:
-        ValueError: an unknown split or scaling, or no seed.
+        ValueError: an unknown split or scaling, no seed, or one twice.
     """
 
     dataset: str
     split: str  # a key of splits.SPLITS
     model: ModelConfig
+    study: str = "explore"  # what it belongs to; the chapter never reads an exploration
     seeds: tuple[int, ...] = (0, 1, 2)
     scaling: str = "train"  # or whole-dataset: min and max over test sessions too
 
@@ -48,8 +49,8 @@ class Experiment:
             raise ValueError(f"split is {self.split!r}, expected one of {list(SPLITS)}")
         if self.scaling not in ("train", "whole-dataset"):
             raise ValueError(f"scaling is {self.scaling!r}, expected 'train' or 'whole-dataset'")
-        if not self.seeds or min(self.seeds) < 0:
-            raise ValueError(f"seeds are {self.seeds}, expected at least one, none negative")
+        if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds are {self.seeds}, expected at least one, each once, from 0 on")
 
     @property
     def name(self) -> str:
@@ -59,12 +60,7 @@ class Experiment:
     @property
     def folder(self) -> Path:
         """Where its tables are."""
-        return run_folder(self.dataset, self.split, self.model.name)
-
-
-def run_folder(dataset: str, split: str, model: str) -> Path:
-    """Folder of one experiment's tables."""
-    return RUNS / "train" / f"{dataset}--{split}" / model
+        return run_folder(self.study, self.dataset, self.split, self.model.name)
 
 
 def run(
@@ -111,7 +107,7 @@ class Unit:
     split: Split
     seed: int
     scaling: Scaling | None  # None: fitted on the training sessions
-    label_sessions: Sequence[Session]  # whose ratings span the label scale
+    label_sessions: Sequence[Session]  # whose ratings span the label scale of the tables
     folder: Path
 
     @property
@@ -125,29 +121,30 @@ def plan(
     sessions: Sequence[Session],
     released: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Unit]:
-    """Every (fold, seed) of an experiment; models that a seed does not change have one seed."""
+    """Every (fold, seed) of an experiment; one seed where neither model nor test part needs more.
+
+    Raises:
+        ValueError: sessions without a label or an input that others have.
+    """
     model = build(experiment.model)
+    whole = experiment.scaling == "whole-dataset"
+    training_ratings(sessions)
     scaling = None
-    if experiment.scaling == "whole-dataset" and hasattr(model, "inputs"):
-        scaling = Scaling.fit([features(session, model.inputs) for session in sessions])
-    seeds = experiment.seeds if model.seeded else experiment.seeds[:1]
+    if hasattr(model, "inputs"):
+        inputs = [features(session, model.inputs) for session in sessions]
+        scaling = Scaling.fit(inputs) if whole else None
+    seeds_matter = model.seeded or experiment.split == "random-by-video"
+    seeds = experiment.seeds if seeds_matter else experiment.seeds[:1]
     code = provenance.code_digest()
     units = []
     for seed in seeds:
         for split in folds(experiment.split, sessions, seed, released):
             used = split if model.stops_early else split.without_validation()
-            whole = experiment.scaling == "whole-dataset"
-            digest = _unit_digest(experiment, used, seed, code)
-            units.append(
-                Unit(
-                    experiment,
-                    used,
-                    seed,
-                    scaling,
-                    sessions if whole else used.train,
-                    experiment.folder / "units" / digest,
-                )
-            )
+            # validation too, so that all models of a fold are scored on one scale
+            labelled = sessions if whole else (*split.train, *split.validation)
+            digest = _unit_digest(experiment, used, labelled, seed, code)
+            folder = experiment.folder / "units" / digest
+            units.append(Unit(experiment, used, seed, scaling, labelled, folder))
     return units
 
 
@@ -173,27 +170,15 @@ def run_unit(unit: Unit) -> None:
     _write(session_scores(predictions), unit.folder / "scores.parquet")
 
 
-def load(dataset: str, split: str, model: str, table: str) -> pd.DataFrame:
-    """One table of a finished experiment: predictions, overall or scores.
-
-    Raises:
-        ValueError: the experiment has not been run.
-    """
-    path = run_folder(dataset, split, model) / f"{table}.parquet"
-    if not path.exists():
-        raise ValueError(
-            f"{path}: no such table; run notebooks/02_train.ipynb with dataset={dataset!r}, "
-            f"split={split!r}, model={model!r} first (make results does)"
-        )
-    return pd.read_parquet(path)
-
-
-def _unit_digest(experiment: Experiment, split: Split, seed: int, code: str) -> str:
+def _unit_digest(
+    experiment: Experiment, split: Split, labelled: Sequence[Session], seed: int, code: str
+) -> str:
     facts = {
         "code": code,
         "model": experiment.model.what_matters(),
         "split": (experiment.dataset, split.name, split.fold),
         "scaling": experiment.scaling,
+        "labelled": sorted(provenance.session_digest(session) for session in labelled),
         "seed": seed,
         "parts": {
             part: [provenance.session_digest(session) for session in members]

@@ -1,8 +1,7 @@
 """Agreement between predicted and rated quality: one float per metric, on 1-D arrays.
 
-`predicted` and `rated` share one scale, normally [0, 1]; the correlations do not depend on it. The
-confidence interval of a rating comes as its 95 % half width on the same scale. Nothing is answered
-with NaN: a correlation with a constant raises `UndefinedCorrelation`, everything else ValueError.
+`predicted`, `rated` and `ci_half_width`, the half width of the rating's 95 % confidence interval,
+share one scale. Nothing is answered with NaN: a correlation with a constant is refused.
 Clause numbers are those of Rec. ITU-T P.1401 (01/2020).
 """
 
@@ -63,7 +62,7 @@ def srocc(predicted: Float[np.ndarray, " n"], rated: Float[np.ndarray, " n"]) ->
 
 
 def krocc(predicted: Float[np.ndarray, " n"], rated: Float[np.ndarray, " n"]) -> float:
-    """Kendall rank correlation tau-b, -1 to 1; pairs tied in an input count half as in tau-b.
+    """Kendall rank correlation tau-b, -1 to 1.
 
     Raises:
         UndefinedCorrelation: an input is constant, up to rounding.
@@ -189,10 +188,11 @@ def _defined(
 
 def _pearson(first: np.ndarray, second: np.ndarray) -> float:
     """Correlation of two inputs that vary; each is centred and scaled before any product."""
-    first, second = first - first.mean(), second - second.mean()
+    # float64 means turn float32 input into float64
+    first, second = first - first.mean(dtype=float), second - second.mean(dtype=float)
     first, second = first / np.abs(first).max(), second / np.abs(second).max()
     ratio = (first @ second) / math.sqrt((first @ first) * (second @ second))
-    return float(min(1.0, max(-1.0, ratio)))  # rounding can pass 1 by one unit in the last place
+    return float(min(1.0, max(-1.0, ratio)))  # rounding can pass 1 in the last place
 
 
 def _check_pair(predicted: np.ndarray, rated: np.ndarray) -> None:

@@ -47,13 +47,22 @@ def each(
         RuntimeError: `work` failed on a unit, which it names; the others are done first.
     """
     n_workers = min(workers or len(os.sched_getaffinity(0)), len(units))
+    failed: dict[str, BaseException] = {}
     with tqdm(total=len(units), desc=title, disable=not units) as progress:
         rest = list(units)
         while rest and not _pool_pays(progress, n_workers):
-            _alone(work, rest.pop(0))
+            unit = rest.pop(0)
+            try:
+                _alone(work, unit)
+            except RuntimeError as error:
+                failed[unit.name] = error
             progress.update()
         if rest:
-            _pooled(work, rest, n_workers, progress)
+            failed |= _pooled(work, rest, n_workers, progress)
+    if failed:
+        problems = "; ".join(f"{name}: {error}" for name, error in failed.items())
+        first = next(iter(failed.values()))
+        raise RuntimeError(f"{len(failed)} of {len(units)} failed: {problems}") from first
 
 
 def _pool_pays(progress: tqdm, n_workers: int) -> bool:
@@ -71,25 +80,27 @@ def _alone(work: Callable[[Unit], None], unit: Unit) -> None:
         with threadpool_limits(1):
             work(unit)
     except (ValueError, ArithmeticError, RuntimeError, OSError) as error:
-        raise RuntimeError(f"{unit.name} failed: {error}") from error
+        raise RuntimeError(str(error)) from error  # a library's own type may not survive pickling
     finally:
         torch.set_num_threads(threads)
 
 
 def _pooled(
     work: Callable[[Unit], None], units: Sequence[Unit], n_workers: int, progress: tqdm
-) -> None:
+) -> dict[str, BaseException]:
+    """The errors of the units that failed, by name; an interrupt leaves what has not begun."""
     context = multiprocessing.get_context("spawn")
-    failed = []
+    failed = {}
     with ProcessPoolExecutor(n_workers, context, initializer=_start_worker) as pool:
         futures = {pool.submit(_alone, work, unit): unit for unit in units}
-        for future in as_completed(futures):
-            if error := future.exception():
-                failed.append((futures[future].name, error))
-            progress.update()
-    if failed:
-        names = "; ".join(name for name, _ in failed)
-        raise RuntimeError(f"{len(failed)} of {len(units)} failed: {names}") from failed[0][1]
+        try:
+            for future in as_completed(futures):
+                if error := future.exception():
+                    failed[futures[future].name] = error
+                progress.update()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return failed
 
 
 def _start_worker() -> None:

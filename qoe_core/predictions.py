@@ -11,13 +11,17 @@ import pandas as pd
 from jaxtyping import Float
 
 from qoe_core import metrics
-from qoe_core.models.interface import Fitted, training_ratings
+from qoe_core.models.interface import Fitted, Prediction, training_ratings
 from qoe_core.qos import LabelScale
 from qoe_core.session import Session
 from qoe_core.splits import Split
 
 MIN_SCORED = 3  # seconds that a correlation needs
 ONSET_S = 10  # seconds at the start in which the rating slider warms up; scored with and without
+TRACE_MEAN = ", trace mean"  # behind a model's name
+FLAT = 1e-9  # range of trace means, in rating units, below which they say nothing
+COLUMNS = ["experiment", "dataset", "split", "fold", "seed", "model", "session", "content"]
+COLUMNS += ["pattern", "part", "second", "predicted", "rated", "ci_low", "ci_high", "stalled"]
 SCORE_COLUMNS = ["dataset", "split", "model", "fold", "seed", "part", "session", "content"]
 
 
@@ -52,9 +56,27 @@ def fold_tables(
                 rows = _second_rows(session, prediction.continuous, scale)
                 seconds.append(rows.assign(**identity))
             if prediction.overall is not None and overall_scale is not None:
-                row = _overall_row(session, prediction.overall, overall_scale)
+                row = _overall_row(session, prediction, overall_scale)
                 wholes.append({**identity, **row})
-    return _joined(seconds), pd.DataFrame(wholes)
+    return _joined(seconds), _with_trace_means(pd.DataFrame(wholes))
+
+
+def _with_trace_means(overall: pd.DataFrame) -> pd.DataFrame:
+    """Add the rows of "<model>, trace mean": overall QoE as the mean of the predicted trace.
+
+    The mean is mapped to the overall score by the first-order mapping of the training sessions.
+    Models without a trace, or with the same one for every session, get no such rows.
+    """
+    if overall.empty or overall["trace_mean"].isna().any():
+        return overall.drop(columns="trace_mean", errors="ignore")
+    train = overall[overall["part"] == "train"]
+    if np.ptp(train["trace_mean"]) < FLAT:
+        return overall.drop(columns="trace_mean")
+    slope, offset = np.polyfit(train["trace_mean"], train["rated"], 1)
+    derived = overall.assign(
+        model=overall["model"] + TRACE_MEAN, predicted=offset + slope * overall["trace_mean"]
+    )
+    return pd.concat([overall, derived], ignore_index=True).drop(columns="trace_mean")
 
 
 def session_scores(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -94,20 +116,24 @@ def _second_rows(
     )
 
 
-def _overall_row(session: Session, predicted: float, scale: LabelScale) -> dict[str, float]:
+def _overall_row(session: Session, prediction: Prediction, scale: LabelScale) -> dict[str, float]:
     low, high = session.overall_ci or (np.nan, np.nan)
+    trace = prediction.continuous
     return {
-        "predicted": scale.scale(predicted),
+        "predicted": scale.scale(prediction.overall),
         "rated": scale.scale(session.overall),
         "ci_low": scale.scale(low),
         "ci_high": scale.scale(high),
+        "label_low": scale.low,
+        "label_high": scale.high,
+        "trace_mean": np.nan if trace is None else float(trace.mean()),
     }
 
 
 def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """One table with repeated text as categories, which keeps the file small."""
     if not tables:
-        return pd.DataFrame(columns=[*SCORE_COLUMNS, "second", "predicted", "rated"])
-    joined = pd.concat(tables, ignore_index=True)
+        return pd.DataFrame(columns=COLUMNS)
+    joined = pd.concat(tables, ignore_index=True)[COLUMNS]
     texts = joined.select_dtypes("str").columns
     return joined.astype({name: "category" for name in texts})

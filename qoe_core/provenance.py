@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import platform
 import resource
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ def session_digest(session: Session) -> str:
     numbers = (session.duration_s, session.scale, session.overall, session.overall_ci)
     digest = hashlib.sha256(repr((*identity, *numbers, sorted(session.quality))).encode())
     arrays = [session.stalls, session.bitrate_kbps, session.rated, session.rated_ci]
+    arrays.append(session.ratings)
     for array in (*arrays, *(session.quality[name] for name in sorted(session.quality))):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
@@ -51,6 +53,8 @@ def file_digest(path: Path) -> str:
 
 def commit() -> str:
     """The checked-out commit, with "+changes" when tracked files differ; "unknown" without git."""
+    if shutil.which("git") is None:
+        return "unknown"
     git = ["git", "-C", str(ROOT)]
     head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
     if head.returncode:

@@ -54,8 +54,10 @@ def switch(session: Session) -> Float[np.ndarray, " time"]:
 
 
 def stall_count(session: Session) -> Float[np.ndarray, " time"]:
-    """Stalls that began before the end of this second."""
-    return (session.stalls[:, :1] < _second_ends(session) - TOUCHING_S).sum(0).astype(float)
+    """Stalls that began before the end of this second; stalls that touch are one."""
+    starts, ends = session.stalls[:, 0], session.stalls.sum(1)
+    first = starts > np.append(-np.inf, ends)[: len(starts)] + TOUCHING_S
+    return (starts[first, None] < _second_ends(session) - TOUCHING_S).sum(0).astype(float)
 
 
 def stalled_so_far(session: Session) -> Float[np.ndarray, " time"]:

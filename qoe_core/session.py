@@ -98,7 +98,7 @@ class Session:
         if self.bitrate_kbps is not None:
             self._check_series("bitrate_kbps", self.bitrate_kbps)
             fully = self.stalled >= 1 - TOUCHING_S
-            wrong = np.flatnonzero((self.bitrate_kbps <= 0) != fully)
+            wrong = np.flatnonzero(np.where(fully, self.bitrate_kbps != 0, self.bitrate_kbps <= 0))
             if wrong.size:
                 self._refuse(
                     f"bitrate_kbps, second {wrong[0]}",
@@ -134,6 +134,12 @@ class Session:
                 )
         if self.overall is not None and not low <= self.overall <= high:
             self._refuse("overall", f"is {self.overall}, expected {low} to {high}; another scale?")
+        if self.overall_ci is not None:
+            ci_low, ci_high = self.overall_ci
+            if self.overall is None:
+                self._refuse("overall_ci", "is given without overall")
+            if not -math.inf < ci_low <= ci_high < math.inf:
+                self._refuse("overall_ci", f"is {self.overall_ci}, expected numbers, low <= high")
         if self.rated is None and self.overall is None:
             self._refuse("rated and overall", "are both missing: nobody rated this session")
 

@@ -143,11 +143,7 @@ def _epoch(
     norms = []
     for number, batch in enumerate(_batches(order, config.batch_size, device)):
         terms = _terms(module, batch, config)
-        if not torch.isfinite(terms["loss"]):
-            raise FloatingPointError(
-                f"loss is {terms['loss'].item()} at epoch {epoch}, batch {number}; "
-                f"is the learning rate {rate:g} too high?"
-            )
+        _check_finite("loss", terms["loss"], config, epoch, number)
         optimizer.zero_grad()
         terms["loss"].backward()
         norm = nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)
@@ -156,25 +152,41 @@ def _epoch(
         _add(sums, terms, len(batch.inputs))
     row = {f"train/{name}": value / len(train) for name, value in sums.items()}
     row |= {"learning_rate": rate, "gradient_norm": sum(norms) / len(norms)}
-    return row | _validation_row(module, validation, config, device)
+    return row | _validation_row(module, validation, config, device, epoch)
 
 
 def _validation_row(
-    module: nn.Module, validation: Sequence[Example], config: TrainConfig, device: torch.device
+    module: nn.Module,
+    validation: Sequence[Example],
+    config: TrainConfig,
+    device: torch.device,
+    epoch: int,
 ) -> dict[str, float]:
     if not validation:
         return {}
     module.eval()
     sums: dict[str, float] = {}
     with torch.inference_mode():
-        for batch in _batches(validation, config.batch_size, device):
-            _add(sums, _terms(module, batch, config), len(batch.inputs))
+        for number, batch in enumerate(_batches(validation, config.batch_size, device)):
+            terms = _terms(module, batch, config)
+            _check_finite("validation loss", terms["loss"], config, epoch, number)
+            _add(sums, terms, len(batch.inputs))
     row = {f"validation/{name}": value / len(validation) for name, value in sums.items()}
+    if not any(example.rated.isfinite().any() for example in validation):
+        return row  # a correlation with labels that nobody gave would read as perfect
     metrics = {
         "metrics/validation_plcc": 1 - row["validation/plcc"],
         "metrics/validation_rmse": math.sqrt(row["validation/mse"]),
     }
     return row | metrics
+
+
+def _check_finite(name: str, loss: Tensor, config: TrainConfig, epoch: int, batch: int) -> None:
+    if not torch.isfinite(loss):
+        raise FloatingPointError(
+            f"{name} is {loss.item()} at epoch {epoch}, batch {batch}; "
+            f"is the learning rate {config.learning_rate * config.decay**epoch:g} too high?"
+        )
 
 
 def _terms(module: nn.Module, batch: Batch, config: TrainConfig) -> dict[str, Tensor]:

@@ -1,5 +1,7 @@
 """Tiny sessions that every test can run on in milliseconds."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -7,17 +9,31 @@ import torch
 from qoe_core.session import Session, hold_through_stalls, stalled_fraction
 
 
-@pytest.fixture(autouse=True)
-def _fixed_seed_and_one_thread():
-    torch.manual_seed(0)
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def refuses():
+    """`with refuses(message):` expects an error that says exactly this."""
+
+    def expect(message, error=ValueError):
+        return pytest.raises(error, match=rf"\A{re.escape(message)}\Z")
+
+    return expect
 
 
 def make_session(content=0, pattern=0, seconds=14, **changes):
     """A session whose rating follows its quality, with a stall of 2.5 s from second 5 on."""
     rng = np.random.default_rng([content, pattern, seconds])
     stalls = np.array([[5.0, 2.5]]) if pattern % 2 else np.empty((0, 2))
-    stalled = stalled_fraction(stalls, seconds)
+    stalled = stalled_fraction(stalls, float(seconds))
     fully = stalled >= 1
     bitrate = np.where(fully, 0.0, 10 ** rng.uniform(2.5, 3.7, seconds))
     vmaf = hold_through_stalls(20 + 15 * np.log10(np.maximum(bitrate, 1)), stalled)
@@ -26,7 +42,7 @@ def make_session(content=0, pattern=0, seconds=14, **changes):
         "dataset": "tiny",
         "name": f"content_{content}_pattern_{pattern}",
         "content": f"content_{content}",
-        "pattern": f"abr_{pattern % 2}+trace_{pattern // 2}",
+        "pattern": f"abr_{pattern % 2}/trace_{pattern // 2}",
         "device": "test",
         "duration_s": float(seconds),
         "stalls": stalls,
@@ -39,6 +55,11 @@ def make_session(content=0, pattern=0, seconds=14, **changes):
         "overall_ci": (float(rated.mean()) - 3, float(rated.mean()) + 3),
     }
     return Session(**{**fields, **changes})
+
+
+@pytest.fixture(scope="session", name="make_session")
+def _make_session():
+    return make_session
 
 
 @pytest.fixture

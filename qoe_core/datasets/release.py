@@ -4,51 +4,36 @@ Readers get their numbers only through here, so a truncated, renamed, re-typed o
 stops with one ValueError instead of becoming a wrong Session.
 """
 
+import csv
+import json
 import math
-import struct
-import zlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import io
 
-# what scipy raises on damaged bytes, found by mutating files; none of these means "our bug"
-DAMAGED = (
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    OSError,
-    OverflowError,
-    MemoryError,
-    NotImplementedError,
-    AttributeError,
-    UnicodeError,
-    struct.error,
-    zlib.error,
-)
+from qoe_core.datasets.level5 import read_variables
+
+NUMBER = re.compile(r" *[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)? *")
 
 
 def mat_variables(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """The named variables of a MATLAB level-5 file, as scipy returns them.
+    """The named variables of a MATLAB level-5 file, in the forms of `scipy.io.loadmat`.
 
     Raises:
-        ValueError: the file cannot be read, or lacks a name (an absent file too).
+        ValueError: the file cannot be read to its end, or lacks a name (an absent file too).
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file, expected a released .mat; is the copy complete?")
     try:
-        variables = io.loadmat(
-            path, variable_names=list(names), verify_compressed_data_integrity=True
-        )
-    except DAMAGED as error:
+        variables = read_variables(path.read_bytes(), names)
+    except (ValueError, OSError) as error:
         raise ValueError(
-            f"{path}: not readable as a MATLAB file ({type(error).__name__}: {error}), "
-            "expected the released bytes; is the download truncated?"
+            f"{path}: not readable as a MATLAB file ({error}), expected the released bytes; "
+            "is the download truncated?"
         ) from error
     for name in names:
         if name not in variables:
@@ -96,11 +81,43 @@ def series(
     return flat
 
 
+def matrix(path: Path, field: str, values: object) -> Float[np.ndarray, "row column"]:
+    """`values` as float64 with both axes kept; whether they are finite is the caller's to check.
+
+    Raises:
+        ValueError: not numeric, not two-dimensional, empty.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf" or array.ndim != 2 or array.size == 0:
+        raise ValueError(
+            f"{path}: {field} has type {array.dtype} and shape {array.shape}, expected numbers in "
+            "rows and columns; was the file re-saved?"
+        )
+    return array.astype(float)
+
+
 def scalar(
     path: Path, field: str, values: object, *, low: float = -math.inf, high: float = math.inf
 ) -> float:
     """`values` as one finite float in [low, high]; the errors of `series`."""
     return float(series(path, field, values, length=1, low=low, high=high)[0])
+
+
+def agree(
+    path: Path, stated: Mapping[str, object], derived: Mapping[str, float | int], source: str
+) -> None:
+    """Refuse a stated number more than a millionth away from the one derived from `source`.
+
+    Raises:
+        ValueError: the errors of `scalar`, or a contradiction.
+    """
+    for field, expected in derived.items():
+        found = scalar(path, field, stated[field])
+        if abs(found - expected) > 1e-6:
+            raise ValueError(
+                f"{path}: {field} is {found:.9g}, expected {expected:.9g} from {source}; "
+                "do they belong to different videos?"
+            )
 
 
 def text(path: Path, field: str, values: object) -> str:
@@ -117,39 +134,90 @@ def csv_table(path: Path, numbers: Sequence[str], texts: Sequence[str] = ()) -> 
     """The named columns of a CSV file: `numbers` finite float64, `texts` non-empty strings.
 
     Raises:
-        ValueError: unreadable, no rows, a missing column, or a cell that is not what it should be.
+        ValueError: unreadable, no rows, no line break at the end, a row of another length than the
+            header, a missing or doubled column, or a cell that is not what it should be.
     """
+    header, rows = _csv_rows(path)
+    for name in (*numbers, *texts):
+        if header.count(name) != 1:
+            raise ValueError(
+                f"{path}: has columns {header}, expected each of {[*numbers, *texts]} once; "
+                "was the file re-saved?"
+            )
+    for number, row in enumerate(rows):
+        if len(row) != len(header):
+            raise ValueError(
+                f"{path}, row {number}: has {len(row)} cells, expected {len(header)}; truncated?"
+            )
+    cells = {name: [row[header.index(name)] for row in rows] for name in (*numbers, *texts)}
+    for name in texts:
+        empty = [number for number, cell in enumerate(cells[name]) if not cell.strip()]
+        if empty:
+            raise ValueError(f"{path}, row {empty[0]}: {name} is empty, expected text; truncated?")
+    return pd.DataFrame(cells | {name: _numbers(path, name, cells[name]) for name in numbers})
+
+
+def _csv_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file, expected a released CSV; is the copy complete?")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (ValueError, pd.errors.ParserError, OSError) as error:
+        content = path.read_text(encoding="utf-8")
+        header, *rows = csv.reader(content.splitlines(), strict=True)
+    except (ValueError, csv.Error, OSError) as error:
         raise ValueError(
             f"{path}: not readable as CSV ({error}), expected the released bytes; is it truncated?"
         ) from error
-    missing = [name for name in (*numbers, *texts) if name not in table.columns]
-    if missing or table.columns.has_duplicates:
+    if not rows or not content.endswith("\n"):
         raise ValueError(
-            f"{path}: has columns {list(table.columns)}, expected each of "
-            f"{[*numbers, *texts]} once; was the file re-saved?"
+            f"{path}: has {len(rows)} rows after its header, expected at least one, and a line "
+            "break after the last; is it truncated?"
         )
-    if table.empty:
-        raise ValueError(f"{path}: has no rows; is it truncated?")
-    for name in numbers:
-        table[name] = _numbers(path, name, table[name])
-    for name in texts:
-        empty = np.flatnonzero(table[name].str.strip() == "")
-        if empty.size:
-            raise ValueError(f"{path}, row {empty[0]}: {name} is empty, expected text; truncated?")
-    return table[[*numbers, *texts]]
+    return header, rows
 
 
-def _numbers(path: Path, name: str, cells: pd.Series) -> pd.Series:
-    values = pd.to_numeric(cells, errors="coerce").astype(float)
+def _numbers(path: Path, name: str, cells: Sequence[str]) -> Float[np.ndarray, " row"]:
+    values = np.array([float(cell) if NUMBER.fullmatch(cell) else math.nan for cell in cells])
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise ValueError(
-            f"{path}, row {bad[0]}: {name} is {cells.iloc[bad[0]]!r}, expected a finite number "
+            f"{path}, row {bad[0]}: {name} is {cells[bad[0]]!r}, expected a finite number "
             f"({bad.size} of {len(cells)} are not); is the file damaged?"
         )
     return values
+
+
+def json_fields(path: Path, names: Sequence[str]) -> dict[str, object]:
+    """The named fields of a JSON file that holds one object.
+
+    Raises:
+        ValueError: unreadable, nested too deeply, a field twice or missing, NaN or Infinity.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file, expected a released JSON; is the copy complete?")
+    try:
+        content = json.loads(
+            path.read_bytes().decode("utf-8"),
+            object_pairs_hook=_unique_fields,
+            parse_constant=_refuse_constant,
+        )
+    except (ValueError, RecursionError, OSError) as error:
+        raise ValueError(
+            f"{path}: not readable as JSON ({type(error).__name__}: {error}), expected the "
+            "released bytes; is the download truncated?"
+        ) from error
+    missing = [name for name in names if not isinstance(content, dict) or name not in content]
+    if missing:
+        found = sorted(content) if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"{path}: no field {missing}, has {found}; was it renamed?")
+    return {name: content[name] for name in names}
+
+
+def _unique_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError(f"a field is given twice in {[name for name, _ in pairs]}")
+    return fields
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")

@@ -84,7 +84,7 @@ class Lookup:
     """The mean curve of the training sessions that share most identity with the session.
 
     Asked in turn: same content and same trace, same trace, same content, any. The trace is what
-    follows the last "+" of the pattern. It measures how much a split leaks, not quality.
+    follows the last "/" of the pattern. It measures how much a split leaks, not quality.
     """
 
     stops_early = False
@@ -120,7 +120,7 @@ class FittedLookup:
 
 
 def _trace(session: Session) -> str:
-    return session.pattern.rsplit("+", 1)[-1]
+    return session.pattern.rsplit("/", 1)[-1]
 
 
 def _mean_curve(train: Sequence[Session]) -> tuple[Float[np.ndarray, " time"] | None, float | None]:

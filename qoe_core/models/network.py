@@ -114,6 +114,8 @@ class FittedNetwork:
             ValueError: the file is damaged, or its weights do not fit the module.
         """
         weights, state = checkpoint.load(path)
+        if "scaling" not in state:
+            raise ValueError(f"{path}: weights without scales; is it a training checkpoint?")
         low, high = (np.array(state["scaling"][bound]) for bound in ("low", "high"))
         module = make(len(low))
         try:

@@ -1,0 +1,80 @@
+# Every target installs what it needs into .venv, once, and again when the two files below change.
+
+PYTHON ?= python3
+BIN := .venv/bin
+TEST_RUNS := $(CURDIR)/runs/test
+SIMULATED := env -u QOE_DATA QOE_RUNS="$(TEST_RUNS)" QOE_FIGURES="$(TEST_RUNS)/figures"
+PYTEST_NOTEBOOKS := $(SIMULATED) $(BIN)/python -m pytest --nbval-current-env notebooks
+
+.DEFAULT_GOAL := help
+.PHONY: help results test check notebooks strict lab bench profile clean unit-tests simulated-chapter
+.NOTPARALLEL:
+
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# Small models are slower on many threads, and several run at once
+results test notebooks strict bench profile: export OMP_NUM_THREADS = 1
+results test notebooks strict bench profile: export MKL_NUM_THREADS = 1
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11, 5) <= sys.version_info[:3] < (3, 13) else \
+		"$(PYTHON) is Python %d.%d.%d, expected 3.11.5 to 3.12; " % sys.version_info[:3] + \
+		"name another one: make PYTHON=python3.11")'
+	@echo "Installing into .venv: about 2 minutes and 2 GB"
+	@if [ -e .venv/.unfinished ]; then rm -rf .venv; fi
+	@mkdir -p .venv
+	@touch .venv/.unfinished
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[notebooks,video,dev]'
+	@$(BIN)/python -m ipykernel install --sys-prefix --name qoe --display-name QoE >/dev/null
+	@mv .venv/.unfinished $@
+
+# One at a time: the lock is gone when Snakemake is, however it ended, and Snakemake ends with make,
+# so a run that was killed is resumed by the next call. Its own lock would outlive a kill -9.
+define chapter
+	@mkdir -p runs
+	@exec 9>runs/$@.lock; \
+	flock --nonblock 9 || { \
+		echo "make $@ is already running in this folder; wait for it or stop it" >&2; exit 1; }; \
+	exec $(1) setpriv --pdeathsig KILL $(BIN)/snakemake --cores all --nolock \
+		--rerun-incomplete --quiet host reason
+endef
+
+results: .venv/.installed  ## make every figure and table of the chapter; goes on where it stopped
+	$(call chapter)
+	@$(BIN)/python -m qoe_core.manifest
+
+test: unit-tests notebooks  ## run all tests, then every notebook on simulated sessions
+
+unit-tests: .venv/.installed
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests qoe_core
+
+simulated-chapter: .venv/.installed
+	$(call chapter,$(SIMULATED))
+
+check: .venv/.installed  ## lint, format, and no timings in stored notebooks
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@find notebooks -name '*.ipynb' -not -path '*/.*' -print0 \
+		| xargs -0r $(BIN)/nbstripout --verify --keep-output --keep-count
+
+notebooks: simulated-chapter  ## run every notebook, compare the outputs that are marked
+	@$(PYTEST_NOTEBOOKS) --nbval-lax
+
+strict: simulated-chapter  ## run every notebook, compare all stored outputs
+	@$(PYTEST_NOTEBOOKS) --nbval
+
+lab: .venv/.installed  ## open JupyterLab on this machine, kernel "QoE"
+	@exec $(BIN)/jupyter lab --ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root)
+
+bench: .venv/.installed  ## measure speed and memory
+	@$(BIN)/python -m qoe_core.bench
+
+profile: .venv/.installed  ## where the time of one training goes, 25 lines
+	@$(BIN)/python -m qoe_core.profile
+
+clean:  ## remove .venv, caches and test runs; results stay
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info "$(TEST_RUNS)"
+	find qoe_core tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,145 @@
+"""The results chapter: params/*.yaml -> runs/ -> figures/, for whatever data there is.
+
+A variant is <dataset>--<split>; it exists when params/03_results--<variant>.yaml does. It is run when
+its data set is found under $QOE_DATA, or, with no data at all, when it is the simulated one. Each job
+runs one notebook through papermill, as one would by hand:
+
+    cd notebooks
+    papermill 02_train.ipynb by_hand.ipynb -f ../params/02_train--VARIANT.yaml -p model gru
+"""
+
+import yaml
+
+from qoe_core import paths
+from qoe_core.datasets import catalog
+
+DATASETS = catalog.found() or ["simulated"]
+PARAMS = {p.stem: yaml.safe_load(p.read_text()) for p in sorted(paths.PARAMS.glob("*.yaml"))}
+
+
+def variants(notebook):
+    """Variants of a notebook whose data set is there."""
+    found = {stem: values for stem, values in PARAMS.items() if stem.startswith(f"{notebook}--")}
+    return [s.split("--", 1)[1] for s, v in found.items() if v["dataset"] in DATASETS]
+
+
+def runs_of(models):
+    """Predictions that a variant's notebook reads: one table a model that its params list."""
+    return lambda wildcards: [
+        f"{RUNS}/chapter/{wildcards.variant}/{model}/predictions.parquet"
+        for model in PARAMS[f"{models}--{wildcards.variant}"]["models"]
+    ]
+
+
+def sources(*patterns):
+    """Modules of qoe_core that a job runs through; reading them re-runs it when they change."""
+    return sorted(str(p) for pattern in patterns for p in (paths.ROOT / "qoe_core").glob(pattern))
+
+
+RUNS, FIGURES = paths.RUNS, paths.FIGURES
+DATA_CODE = sources("session.py", "library.py", "datasets/*.py", "simulate/*.py")
+TRAIN_CODE = DATA_CODE + sources(
+    "splits.py", "qos.py", "batches.py", "losses.py", "checkpoint.py", "training.py",
+    "models/*.py", "metrics.py", "predictions.py", "experiment.py",
+)  # fmt: skip
+SHOW_CODE = sources("manifest.py", "figures.py", "overview.py", "traces.py", "protocol.py")
+TABLE_CODE = sources(
+    "metrics.py", "statistics.py", "bootstrap.py", "resampled_metrics.py", "blocks.py", "tables.py"
+)
+PAPERMILL = (
+    "papermill {input.notebook} {output.notebook} -f {input.params} --cwd notebooks -k python3 "
+    "--no-progress-bar --log-output --log-level WARNING"
+)
+
+
+wildcard_constraints:
+    dataset="[a-z0-9_]+",
+    variant="[a-z0-9_]+--[a-z-]+",
+    model="[a-z-]+",
+
+
+rule results:
+    input:
+        expand("{figures}/00_data/{dataset}.pdf", figures=FIGURES, dataset=variants("00_data")),
+        expand("{figures}/03_results/{variant}.csv", figures=FIGURES, variant=variants("03_results")),
+        expand("{figures}/04_traces/{variant}.pdf", figures=FIGURES, variant=variants("04_traces")),
+        expand("{figures}/05_protocol/{variant}.pdf", figures=FIGURES, variant=variants("05_protocol")),
+
+
+rule data:
+    input:
+        DATA_CODE,
+        SHOW_CODE,
+        notebook="notebooks/00_data.ipynb",
+        params="params/00_data--{dataset}.yaml",
+    output:
+        f"{FIGURES}/00_data/{{dataset}}.pdf",
+        f"{FIGURES}/00_data/{{dataset}}.png",
+        f"{FIGURES}/00_data/{{dataset}}-summary.csv",
+        notebook=f"{RUNS}/notebooks/00_data--{{dataset}}.ipynb",
+    shell:
+        PAPERMILL
+
+
+rule train:
+    input:
+        TRAIN_CODE,
+        notebook="notebooks/02_train.ipynb",
+        params="params/02_train--{variant}.yaml",
+    output:
+        f"{RUNS}/chapter/{{variant}}/{{model}}/predictions.parquet",
+        f"{FIGURES}/02_train/chapter--{{variant}}--{{model}}.pdf",
+        notebook=f"{RUNS}/notebooks/02_train--{{variant}}--{{model}}.ipynb",
+    threads: workflow.cores  # folds and seeds run in parallel inside
+    resources:
+        gpu=1,
+    shell:
+        PAPERMILL + " -p study chapter -p model {wildcards.model}"
+
+
+rule tables:
+    input:
+        runs_of("03_results"),
+        TABLE_CODE,
+        SHOW_CODE,
+        notebook="notebooks/03_results.ipynb",
+        params="params/03_results--{variant}.yaml",
+        published="qoe_core/published.csv",
+    output:
+        f"{FIGURES}/03_results/{{variant}}.csv",
+        f"{FIGURES}/03_results/{{variant}}.txt",
+        f"{FIGURES}/03_results/{{variant}}-forest.pdf",
+        notebook=f"{RUNS}/notebooks/03_results--{{variant}}.ipynb",
+    shell:
+        PAPERMILL
+
+
+rule traces:
+    input:
+        runs_of("04_traces"),
+        SHOW_CODE,
+        notebook="notebooks/04_traces.ipynb",
+        params="params/04_traces--{variant}.yaml",
+    output:
+        f"{FIGURES}/04_traces/{{variant}}.pdf",
+        f"{FIGURES}/04_traces/{{variant}}.png",
+        notebook=f"{RUNS}/notebooks/04_traces--{{variant}}.ipynb",
+    shell:
+        PAPERMILL
+
+
+rule protocol:
+    input:
+        runs_of("05_protocol"),
+        TRAIN_CODE,
+        TABLE_CODE,
+        SHOW_CODE,
+        notebook="notebooks/05_protocol.ipynb",
+        params="params/05_protocol--{variant}.yaml",
+    output:
+        f"{FIGURES}/05_protocol/{{variant}}.pdf",
+        f"{FIGURES}/05_protocol/{{variant}}.png",
+        notebook=f"{RUNS}/notebooks/05_protocol--{{variant}}.ipynb",
+    threads: workflow.cores
+    shell:
+        PAPERMILL

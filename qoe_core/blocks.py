@@ -1,0 +1,138 @@
+"""One metric of one part for several models, with its draws: what a row of a table is made of.
+
+Continuous QoE: a metric per session, averaged over the folds and seeds of that session, then over
+sessions. Overall QoE: a metric over all sessions of a part, averaged over folds and seeds; labels
+of all folds are brought to the range of the rated scores first.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from qoe_core.bootstrap import Estimate, draw_contents, mean_estimate
+from qoe_core.metrics import METRICS
+from qoe_core.resampled_metrics import metric_estimates
+from qoe_core.statistics import Aggregate, aggregate
+
+LABELS = ["predicted", "rated", "ci_low", "ci_high"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Block:
+    """One metric of one part; the sequences run over models."""
+
+    target: str
+    part: str
+    metric: str
+    models: Sequence[str]
+    seeds: Sequence[int]
+    n: Sequence[int]  # sessions
+    summaries: Sequence[Aggregate]  # over sessions, or for overall QoE over folds and seeds
+    estimate: Estimate
+    differences: Callable[[int], Estimate]  # from the model of that index, paired
+
+
+def continuous_blocks(scores: pd.DataFrame, part: str, from_second: int = 0) -> Iterator[Block]:
+    """A block per metric over the sessions of `part`, from the scores tables of several models.
+
+    Raises:
+        ValueError: models were tested on different sessions.
+    """
+    chosen = scores[(scores["part"] == part) & (scores["from_second"] == from_second)]
+    seeds = chosen.groupby("model", observed=True)["seed"].nunique()
+    for metric in METRICS:
+        of_metric = chosen[chosen["metric"] == metric]
+        if of_metric.empty:
+            continue
+        grouped = of_metric.groupby(["model", "session"], observed=True)["value"]
+        # a session that any run leaves undefined is undefined
+        means = grouped.mean().where(grouped.count() == grouped.size())
+        present = grouped.size().unstack("session").notna()
+        if part == "test" and not present.to_numpy().all():
+            raise ValueError(
+                f"models were tested on different sessions: {present.sum(axis=1).to_dict()} of "
+                f"{present.shape[1]}; are some tables from other data?"
+            )
+        matrix = means.unstack("session").reindex_like(present)
+        content = of_metric.groupby("session", observed=True)["content"].first()
+        yield _continuous_block(part, metric, matrix, present, content, seeds)
+
+
+def _continuous_block(
+    part: str,
+    metric: str,
+    matrix: pd.DataFrame,
+    present: pd.DataFrame,
+    content: pd.Series,
+    seeds: pd.Series,
+) -> Block:
+    draws = draw_contents(content[matrix.columns].tolist())
+    values, masks = matrix.to_numpy(), present.to_numpy()
+    return Block(
+        target="continuous",
+        part=part,
+        metric=metric,
+        models=list(matrix.index),
+        seeds=[int(seeds[model]) for model in matrix.index],
+        n=[int(mask.sum()) for mask in masks],
+        summaries=[aggregate(row[mask]) for row, mask in zip(values, masks, strict=True)],
+        estimate=mean_estimate(values, draws),
+        differences=lambda best: mean_estimate(values - values[best], draws),
+    )
+
+
+def overall_blocks(overall: pd.DataFrame, part: str) -> Iterator[Block]:
+    """A block per metric over the sessions of `part`, from the overall tables of several models.
+
+    Test folds hold few contents each, so the test sessions of a seed are scored together; training
+    and validation sessions are scored fold by fold.
+    """
+    chosen = on_one_scale(overall)
+    chosen = chosen[chosen["part"] == part]
+    runs = ["model", "seed"] if part == "test" else ["model", "seed", "fold"]
+    found: dict[str, dict[str, list[Estimate]]] = {}
+    for (model, *_), run in chosen.groupby(runs, observed=True):
+        for metric, estimate in _run_estimates(run).items():
+            found.setdefault(metric, {}).setdefault(model, []).append(estimate)
+    by_model = chosen.groupby("model", observed=True)
+    seeds, sessions = by_model["seed"].nunique(), by_model["session"].nunique()
+    for metric, runs_of in found.items():
+        stacked = _average(list(runs_of.values()))
+        yield Block(
+            target="overall",
+            part=part,
+            metric=metric,
+            models=list(runs_of),
+            seeds=[int(seeds[model]) for model in runs_of],
+            n=[int(sessions[model]) for model in runs_of],
+            summaries=[aggregate(np.array([e.value[0] for e in r])) for r in runs_of.values()],
+            estimate=stacked,
+            differences=stacked.against,
+        )
+
+
+def on_one_scale(overall: pd.DataFrame) -> pd.DataFrame:
+    """`overall` with the labels of every fold mapped to the range of all rated scores."""
+    if overall.empty:
+        return overall
+    low, span = overall["label_low"], overall["label_high"] - overall["label_low"]
+    units = overall[LABELS].mul(span, axis=0).add(low, axis=0)
+    lowest, highest = units["rated"].min(), units["rated"].max()
+    return overall.assign(**(units - lowest) / (highest - lowest))
+
+
+def _run_estimates(run: pd.DataFrame) -> dict[str, Estimate]:
+    predicted, rated, low, high = run[LABELS].to_numpy(float).T
+    half_width = None if np.isnan(low).any() else (high - low) / 2
+    draws = draw_contents(run["content"].tolist())
+    return metric_estimates(predicted[None], rated, draws, half_width)
+
+
+def _average(runs: Sequence[Sequence[Estimate]]) -> Estimate:
+    """The mean over each model's runs, models side by side."""
+    return Estimate(
+        value=np.array([np.mean([run.value[0] for run in model]) for model in runs]),
+        drawn=np.stack([np.mean([run.drawn[:, 0] for run in model], axis=0) for model in runs], 1),
+    )

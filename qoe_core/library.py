@@ -1,0 +1,48 @@
+"""The sessions of any data set by name: released ones from $QOE_DATA, simulated ones made here."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+
+from qoe_core.datasets import catalog, lfovia, live_http, live_netflix
+from qoe_core.session import Session
+from qoe_core.simulate import corpus
+
+SIMULATED = "simulated"
+TRAINING_LISTS = {
+    "lfovia": lfovia.released_training_lists,
+    "live_http": live_http.released_training_lists,
+    "live_netflix": live_netflix.released_training_lists,
+}
+
+
+def sessions(dataset: str) -> list[Session]:
+    """All sessions of one data set.
+
+    Raises:
+        ValueError: an unknown name, or a release that is not found or not as it should be.
+    """
+    if dataset == SIMULATED:
+        return corpus.simulate(corpus.CorpusConfig())
+    return catalog.read(dataset)
+
+
+def reader_module(dataset: str) -> ModuleType:
+    """The module that makes the sessions; its docstring is the data set's notes."""
+    return corpus if dataset == SIMULATED else inspect.getmodule(catalog.known(dataset).reader)
+
+
+def training_lists(dataset: str, split: str) -> Mapping[str, Sequence[str]] | None:
+    """Training names by test name as released with LSTM-QoE, where `split` asks for them.
+
+    Raises:
+        ValueError: the data set has no released lists.
+    """
+    if split != "released":
+        return None
+    if dataset not in TRAINING_LISTS:
+        raise ValueError(
+            f"{dataset} has no released training lists, expected one of {list(TRAINING_LISTS)}; "
+            "use leave-content-out"
+        )
+    return TRAINING_LISTS[dataset](catalog.folder(dataset))

@@ -1,0 +1,100 @@
+"""Every exported figure and table with its producer: notebook, commit, parameters, runs.
+
+The only module that writes under figures/. A file that comes out the same again keeps its record,
+so a second run changes nothing. `python -m qoe_core.manifest` lists what is there.
+"""
+
+import fcntl
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from qoe_core import provenance
+from qoe_core.paths import FIGURES
+
+MANIFEST = "manifest.json"
+SIMULATED = "simulated viewers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Producer:
+    """The notebook run that a figure or table comes from."""
+
+    notebook: str  # its name without .ipynb, also the folder of its exports
+    parameters: Mapping[str, object]
+    runs: Mapping[str, str] = field(default_factory=dict)  # experiment to the commit that ran it
+
+    def figure(self, fig: Figure, name: str) -> None:
+        """Export as PDF and PNG, the same bytes for the same figure; simulated data is marked."""
+        if self.parameters.get("dataset") == "simulated":
+            fig.text(0.995, 0.005, SIMULATED, ha="right", va="bottom", fontsize=7, color="0.4")
+        for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {})):
+            content = BytesIO()
+            fig.savefig(content, format=suffix, metadata=metadata, dpi=150)
+            self._write(f"{name}.{suffix}", content.getvalue())
+
+    def csv(self, table: pd.DataFrame, name: str) -> None:
+        """Export a table as CSV, numbers with nine digits."""
+        self._write(f"{name}.csv", table.to_csv(index=False, float_format="%.9g").encode())
+
+    def text(self, content: str, name: str) -> None:
+        """Export text as it is; `name` carries the suffix, such as .tex or .txt."""
+        self._write(name, content.encode())
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = FIGURES / self.notebook / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        key = path.relative_to(FIGURES).as_posix()
+        record = {
+            "producer": f"notebooks/{self.notebook}.ipynb",
+            "commit": provenance.commit(),
+            "parameters": dict(self.parameters),
+            "runs": dict(self.runs),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        with _locked_manifest() as records:
+            old = records.get(key, {})
+            same = all(old.get(part) == record[part] for part in ("sha256", "parameters"))
+            if not (same and path.exists()):
+                unfinished = path.with_name(f"{name}.tmp")
+                unfinished.write_bytes(content)
+                unfinished.replace(path)
+                records[key] = record
+
+
+def read() -> dict[str, dict[str, object]]:
+    """The record of every exported file that is still there, by its path under figures/."""
+    path = FIGURES / MANIFEST
+    records = json.loads(path.read_text()) if path.exists() else {}
+    return {key: record for key, record in records.items() if (FIGURES / key).exists()}
+
+
+@contextmanager
+def _locked_manifest() -> Iterator[dict[str, dict[str, object]]]:
+    """The records, to be changed in place; several notebooks may export at once."""
+    with (FIGURES / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        records = read()
+        before = json.dumps(records)
+        yield records
+        if json.dumps(records) != before:
+            unfinished = FIGURES / f"{MANIFEST}.tmp"
+            unfinished.write_text(json.dumps(dict(sorted(records.items())), indent=1) + "\n")
+            unfinished.replace(FIGURES / MANIFEST)
+
+
+def main() -> None:
+    """Print every exported file with its producer and commit."""
+    for key, record in read().items():
+        sys.stdout.write(f"figures/{key}  {record['producer']} @ {str(record['commit'])[:12]}\n")
+
+
+if __name__ == "__main__":
+    main()

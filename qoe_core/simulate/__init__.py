@@ -1,0 +1,1 @@
+"""Simulated sessions: modelled contents, real streaming logic, simulated viewers."""

@@ -1,0 +1,190 @@
+"""Results as tables: every number with its split, aggregation, n, undefined count and interval.
+
+Intervals are 95 %, from one set of 10,000 draws of whole contents, so differences are paired.
+"""
+
+from collections.abc import Sequence
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+
+from qoe_core import runs
+from qoe_core.blocks import Block, continuous_blocks, overall_blocks
+from qoe_core.bootstrap import interval
+from qoe_core.metrics import DIRECTION
+from qoe_core.statistics import better, holm
+
+PARTS = ("train", "validation", "test")
+COLUMNS = [  # of the exported CSV
+    *("dataset", "split", "target", "model", "part", "metric", "seeds", "n", "undefined"),
+    *("mean", "low", "high", "median", "sd", "diff_mean", "diff_low", "diff_high"),
+]
+COMPARISON = ["reference", "p", "p_holm", "verdict"]  # further columns of `results`
+COMPARED = ["target", "metric", "model", "reference", "n", *COLUMNS[-3:], *COMPARISON[1:]]
+TITLES = {
+    "plcc": "PLCC",
+    "srocc": "SROCC",
+    "krocc": "KROCC",
+    "rmse": "RMSE x100",
+    "rmse_star": "RMSE* x100",
+    "or_half": "OR (half CI)",
+    "or_full": "OR (full CI)",
+}
+PERCENT = ("rmse", "rmse_star")  # printed times 100
+MARKS = {"P": "read at the source", "S": "quoted by another document", "R": "recalled, unverified"}
+
+
+def results(study: str, dataset: str, split: str, models: Sequence[str]) -> pd.DataFrame:
+    """One row per target, model, part and metric with COLUMNS and COMPARISON.
+
+    The test part compares every model with the best baseline of its metric (`reference`): paired
+    difference, Holm-adjusted p over the models of the metric, and "better" or "worse" only where
+    the interval excludes 0.
+
+    Raises:
+        ValueError: an experiment has not been run, or models were tested on different sessions.
+    """
+    scores, overall = (
+        runs.load(study, dataset, split, models, name) for name in ("scores", "overall")
+    )
+    rows = []
+    for part in PARTS:
+        for block in [*continuous_blocks(scores, part), *overall_blocks(overall, part)]:
+            rows += _rows(block)
+    return pd.DataFrame(rows).assign(dataset=dataset, split=split)[[*COLUMNS, *COMPARISON]]
+
+
+def _rows(block: Block) -> list[dict[str, object]]:
+    bounds = interval(block.estimate)
+    rows = [
+        {
+            "target": block.target,
+            "model": model,
+            "part": block.part,
+            "metric": block.metric,
+            "seeds": block.seeds[i],
+            "n": block.n[i],
+            "undefined": block.summaries[i].undefined,
+            "mean": bounds.value[i],
+            "low": bounds.low[i],
+            "high": bounds.high[i],
+            "median": block.summaries[i].median,
+            "sd": block.summaries[i].sd,
+            **dict.fromkeys(("diff_mean", "diff_low", "diff_high", "p", "p_holm"), np.nan),
+            **dict.fromkeys(("reference", "verdict"), ""),
+        }
+        for i, model in enumerate(block.models)
+    ]
+    if block.part == "test":
+        _compare(block, rows)
+    return rows
+
+
+def _compare(block: Block, rows: list[dict[str, object]]) -> None:
+    """Add the paired differences from the best baseline to the rows of every other model."""
+    means = block.estimate.value * DIRECTION[block.metric]
+    if np.isnan(means).all():
+        return
+    best = int(np.nanargmax(means))
+    bounds = interval(block.differences(best))
+    others = [i for i in range(len(rows)) if i != best and not np.isnan(bounds.value[i])]
+    adjusted = holm(bounds.p[others]) if others else []
+    for i, p_holm in zip(others, adjusted, strict=True):
+        rows[i] |= {
+            "diff_mean": bounds.value[i],
+            "diff_low": bounds.low[i],
+            "diff_high": bounds.high[i],
+            "reference": block.models[best],
+            "p": bounds.p[i],
+            "p_holm": p_holm,
+            "verdict": better(bounds.low[i], bounds.high[i], block.metric),
+        }
+
+
+def wide(table: pd.DataFrame, target: str, part: str) -> pd.DataFrame:
+    """Models down, metrics across, each cell "mean [low, high]"; then n, undefined and seeds.
+
+    Models are in the order of `table`. RMSE and RMSE* are times 100. `undefined` is of PLCC.
+    """
+    chosen = table[(table["target"] == target) & (table["part"] == part)]
+    metrics = [metric for metric in TITLES if metric in set(chosen["metric"])]
+    rows = {}
+    for model, of_model in chosen.groupby("model", sort=False, observed=True):
+        by_metric = of_model.set_index("metric")
+        counts = by_metric.loc["plcc", ["n", "undefined", "seeds"]].astype(int)
+        cells = {TITLES[metric]: _cell(by_metric.loc[metric], metric) for metric in metrics}
+        rows[model] = {**cells, **counts}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def _cell(row: pd.Series, metric: str) -> str:
+    if np.isnan(row["mean"]):
+        return "undefined"
+    factor, digits = (100, 2) if metric in PERCENT else (1, 3)
+    mean, low, high = (f"{row[name] * factor:.{digits}f}" for name in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def spread(table: pd.DataFrame, target: str, metric: str) -> pd.DataFrame:
+    """Mean, median and SD of one metric, train beside test; models down."""
+    chosen = table[(table["target"] == target) & (table["metric"] == metric)]
+    columns = {
+        f"{part} {name}": chosen[chosen["part"] == part].set_index("model")[name]
+        for part in PARTS
+        for name in ("mean", "median", "sd")
+    }
+    factor = 100 if metric in PERCENT else 1
+    return (pd.DataFrame(columns) * factor).dropna(axis=1, how="all").rename_axis("model")
+
+
+def caption(table: pd.DataFrame, target: str, part: str) -> str:
+    """What a reader must know of a table: data, split, part, aggregation, sessions and seeds."""
+    chosen = table[(table["target"] == target) & (table["part"] == part)]
+    how = {
+        "continuous": "mean over sessions of the metric per session",
+        "overall": "metric over sessions, mean over seeds",
+    }[target]
+    return (
+        f"{chosen['dataset'].iloc[0]}, split {chosen['split'].iloc[0]}, {part} part, "
+        f"{target} QoE: {how}; {chosen['n'].max()} sessions, up to {chosen['seeds'].max()} seeds; "
+        "95 % intervals from 10,000 draws of whole contents; labels on [0, 1]"
+    )
+
+
+def as_text(table: pd.DataFrame, target: str, part: str) -> str:
+    """`wide` under its caption, as plain text."""
+    return f"{caption(table, target, part)}\n{wide(table, target, part).to_string()}"
+
+
+def published(dataset: str) -> pd.DataFrame:
+    """What papers report for a data set, with the mark that says how far it was verified.
+
+    Columns: model, plcc, srocc, rmse (x100), aggregation, split, mark (a key of MARKS), source.
+    """
+    path = resources.files("qoe_core") / "published.csv"
+    with path.open() as file:
+        table = pd.read_csv(file, comment="#", dtype={"note": str})
+    return table[table["dataset"] == dataset].drop(columns=["dataset"]).reset_index(drop=True)
+
+
+def as_latex(table: pd.DataFrame, note: str) -> str:
+    """A booktabs tabular with `note` as its first line, a comment; text is escaped."""
+    plain = table.reset_index()
+    lines = [
+        f"% {note}",
+        rf"\begin{{tabular}}{{l{'r' * (len(plain.columns) - 1)}}}",
+        r"\toprule",
+        _latex_row(plain.columns),
+        r"\midrule",
+        *(_latex_row(row) for row in plain.itertuples(index=False)),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_row(cells: Sequence[object]) -> str:
+    escaped = str.maketrans({c: rf"\{c}" for c in "&%$#_{}"})
+    texts = (f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells)
+    return " & ".join(text.translate(escaped) for text in texts) + r" \\"
