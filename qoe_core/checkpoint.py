@@ -66,7 +66,7 @@ def without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tens
 class Progress:
     """Where a training run stands after its finished epochs."""
 
-    rows: list[dict[str, float]] = field(default_factory=list)  # one an epoch
+    rows: list[dict[str, int | float]] = field(default_factory=list)  # one an epoch
     best_epoch: int = 0  # epochs finished when the best weights were seen
     best_loss: float = math.inf
     best: dict[str, Tensor] = field(default_factory=dict)  # the weights then

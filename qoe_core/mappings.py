@@ -131,7 +131,7 @@ def logistic4(
     start = min(map(np.array, grid), key=lambda shape: np.sum(residuals(shape) ** 2))
     bounds = [-1, LOG_WIDTHS[0]], [1, LOG_WIDTHS[1]]
     refined = optimize.least_squares(residuals, start, bounds=bounds, xtol=1e-12, ftol=1e-12).x
-    best = min(start, start, key=lambda shape: np.sum(residuals(shape) ** 2))
+    best = min(start, refined, key=lambda shape: np.sum(residuals(shape) ** 2))
     bottom, top = _ends(x, y, *best)
     centre, log_width = best.tolist()
     half_range = (high - low) / 2

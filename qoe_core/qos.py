@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 from scipy import signal
 
 from qoe_core.session import TOUCHING_S, Session, hold_through_stalls
 
+Rating = float | Float[np.ndarray, "*axes"]
 MEMORY_S = (2.0, 4.0, 8.0, 16.0)  # time constants of the exponential averages (s)
 
 
@@ -173,7 +173,7 @@ class LabelScale:
     high: float
 
     @classmethod
-    def fit(cls, labels: Sequence[ArrayLike] | None) -> "LabelScale | None":
+    def fit(cls, labels: Sequence[Rating] | None) -> "LabelScale | None":
         """The extremes of all labels; None where there are no labels.
 
         Raises:
@@ -189,11 +189,11 @@ class LabelScale:
             )
         return cls(float(flat.min()), float(flat.max()))
 
-    def scale(self, rating: ArrayLike) -> ArrayLike:
+    def scale(self, rating: Rating) -> Rating:
         """Rating in the data set's units to label."""
         return (rating - self.low) / (self.high - self.low)
 
-    def unscale(self, label: ArrayLike) -> ArrayLike:
+    def unscale(self, label: Rating) -> Rating:
         """Label to rating in the data set's units."""
         return self.low + label * (self.high - self.low)
 

@@ -273,11 +273,11 @@ class TestReleasedData:
     def test_released_lists_exclude_the_same_duration_or_frequency(self, released):
         lists = lfovia.released_training_lists(paths.DATA / lfovia.FOLDER)
         for test in released:
-            duration, frequency = test.pattern.split("s_")
+            duration, frequency = test.pattern.split("s/")
             trained = [
                 s.name
                 for s in released
-                if s.pattern.split("s_")[0] != duration and s.pattern.split("s_")[1] != frequency
+                if s.pattern.split("s/")[0] != duration and s.pattern.split("s/")[1] != frequency
             ]
             assert sorted(lists[test.name]) == trained
 

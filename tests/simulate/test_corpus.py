@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from qoe_core.simulate.corpus import CorpusConfig, patterns, simulate
+from qoe_core.simulate.viewers import ViewerModel
 
 SMALL = CorpusConfig(n_contents=2, n_patterns=3, n_viewers=4)
 
@@ -50,6 +51,21 @@ def test_another_seed_gives_another_corpus():
         first.rated[0] != second.rated[0]
         for first, second in zip(simulate(SMALL), other, strict=True)
     )
+
+
+def test_another_seed_gives_other_slider_noise(tmp_path):
+    # on a steady network identical people differ by nothing but noise
+    path = tmp_path / "steady.csv"
+    path.write_text("t_start_s,duration_s,throughput_mbps\n0,5,3.0\n")
+    people = ViewerModel(
+        delay_s=(1.0, 1.0), stall_depth=(0.8, 0.8), gain=(1.0, 0.0), offset=0.0, noise=1.0
+    )
+    config = dataclasses.replace(SMALL, n_viewers=50, traces=(path,), viewers=people)
+    noise = []
+    for seed in (0, 1):
+        ratings = simulate(dataclasses.replace(config, seed=seed))[0].ratings
+        noise.append((ratings - ratings.mean(axis=0)).ravel())
+    assert abs(np.corrcoef(*noise)[0, 1]) < 0.2
 
 
 def test_more_patterns_leave_the_first_sessions_as_they_were():
