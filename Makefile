@@ -38,8 +38,8 @@ define chapter
 	@exec 9>runs/$@.lock; \
 	flock --nonblock 9 || { \
 		echo "make $@ is already running in this folder; wait for it or stop it" >&2; exit 1; }; \
-	exec $(1) setpriv --pdeathsig KILL $(BIN)/snakemake --cores all --nolock \
-		--rerun-incomplete --quiet host reason
+	exec env PATH="$(CURDIR)/$(BIN):$$PATH" $(1) setpriv --pdeathsig KILL snakemake --cores all \
+		--resources gpu=1 --nolock --rerun-incomplete --quiet host reason
 endef
 
 results: .venv/.installed  ## make every figure and table of the chapter; goes on where it stopped

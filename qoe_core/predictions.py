@@ -22,6 +22,8 @@ TRACE_MEAN = ", trace mean"  # behind a model's name
 FLAT = 1e-9  # range of trace means, in rating units, below which they say nothing
 COLUMNS = ["experiment", "dataset", "split", "fold", "seed", "model", "session", "content"]
 COLUMNS += ["pattern", "part", "second", "predicted", "rated", "ci_low", "ci_high", "stalled"]
+SECOND_COLUMNS = ["second", "predicted", "rated", "ci_low", "ci_high", "stalled"]
+OVERALL_COLUMNS = [*SECOND_COLUMNS[1:5], "label_low", "label_high", "trace_mean"]
 SCORE_COLUMNS = ["dataset", "split", "model", "fold", "seed", "part", "session", "content"]
 
 
@@ -39,26 +41,38 @@ def fold_tables(
         columns: what is the same in every row (experiment, dataset, split, fold, seed, model).
         label_sessions: the sessions whose ratings span the label scale.
     """
-    seconds, wholes = [], []
     continuous, overall = training_ratings(label_sessions)
     scale, overall_scale = LabelScale.fit(continuous), LabelScale.fit(overall)
+    identities, seconds, wholes = [], [], []
     for part, members in split.parts.items():
         for session in members:
             prediction = fitted.predict(session)
-            identity = {
-                **columns,
-                "session": session.name,
-                "content": session.content,
-                "pattern": session.pattern,
-                "part": part,
-            }
+            identities.append(
+                {
+                    **columns,
+                    "session": session.name,
+                    "content": session.content,
+                    "pattern": session.pattern,
+                    "part": part,
+                }
+            )
             if prediction.continuous is not None and scale is not None:
-                rows = _second_rows(session, prediction.continuous, scale)
-                seconds.append(rows.assign(**identity))
+                seconds.append(_second_columns(session, prediction.continuous, scale))
             if prediction.overall is not None and overall_scale is not None:
-                row = _overall_row(session, prediction, overall_scale)
-                wholes.append({**identity, **row})
-    return _joined(seconds), _with_trace_means(pd.DataFrame(wholes))
+                wholes.append(_overall_columns(session, prediction, overall_scale))
+    identity = pd.DataFrame(identities)
+    rows = np.repeat(np.arange(len(seconds)), [array.shape[1] for array in seconds])
+    per_second = np.concatenate(seconds, axis=1).T if seconds else np.empty((0, 6))
+    predictions = _beside(identity.iloc[rows], pd.DataFrame(per_second, columns=SECOND_COLUMNS))
+    whole = _beside(identity.iloc[: len(wholes)], pd.DataFrame(wholes, columns=OVERALL_COLUMNS))
+    return predictions.astype({"second": int}), _with_trace_means(whole)
+
+
+def _beside(identity: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
+    """Both tables side by side; text as categories, which keeps a million rows small."""
+    texts = identity.select_dtypes(["str", "object"]).columns
+    identity = identity.astype(dict.fromkeys(texts, "category"))
+    return pd.concat([identity.reset_index(drop=True), numbers], axis=1)
 
 
 def _with_trace_means(overall: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +88,8 @@ def _with_trace_means(overall: pd.DataFrame) -> pd.DataFrame:
         return overall.drop(columns="trace_mean")
     slope, offset = np.polyfit(train["trace_mean"], train["rated"], 1)
     derived = overall.assign(
-        model=overall["model"] + TRACE_MEAN, predicted=offset + slope * overall["trace_mean"]
+        model=overall["model"].astype(str) + TRACE_MEAN,
+        predicted=offset + slope * overall["trace_mean"],
     )
     return pd.concat([overall, derived], ignore_index=True).drop(columns="trace_mean")
 
@@ -85,55 +100,41 @@ def session_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     `from_second` is 0 (all seconds) or ONSET_S; a session too short for the second has no such
     row. An undefined correlation is NaN; metrics that need a CI have no row without one.
     """
+    if predictions.empty:
+        return pd.DataFrame(columns=[*SCORE_COLUMNS, "from_second", "metric", "value"])
+    arrays = predictions[["predicted", "rated", "ci_low", "ci_high"]].to_numpy()
     rows = []
-    for identity, session in predictions.groupby(SCORE_COLUMNS, sort=False, observed=True):
-        arrays = session[["predicted", "rated", "ci_low", "ci_high"]].to_numpy()
+    for indices in predictions.groupby(
+        ["part", "session"], sort=False, observed=True
+    ).indices.values():
         for start in (0, ONSET_S):
-            if len(arrays) - start < MIN_SCORED:
+            if len(indices) - start < MIN_SCORED:
                 continue
-            predicted, rated, low, high = arrays[start:].T
+            predicted, rated, low, high = arrays[indices[start:]].T
             half_width = None if np.isnan(low).any() else (high - low) / 2
             for metric, value in metrics.session_scores(predicted, rated, half_width).items():
-                rows.append((*identity, start, metric, np.nan if value is None else value))
-    return pd.DataFrame(rows, columns=[*SCORE_COLUMNS, "from_second", "metric", "value"])
+                rows.append((indices[0], start, metric, np.nan if value is None else value))
+    first, *others = zip(*rows, strict=True)
+    numbers = pd.DataFrame(dict(zip(("from_second", "metric", "value"), others, strict=True)))
+    return _beside(predictions[SCORE_COLUMNS].iloc[list(first)], numbers)
 
 
-def _second_rows(
+def _second_columns(
     session: Session, predicted: Float[np.ndarray, " time"], scale: LabelScale
-) -> pd.DataFrame:
+) -> Float[np.ndarray, "column time"]:
+    """SECOND_COLUMNS of one session."""
     low, high = np.full((2, session.n_seconds), np.nan)
     if session.rated_ci is not None:
         low, high = scale.scale(session.rated_ci).T
-    return pd.DataFrame(
-        {
-            "second": np.arange(session.n_seconds),
-            "predicted": scale.scale(predicted),
-            "rated": scale.scale(session.rated),
-            "ci_low": low,
-            "ci_high": high,
-            "stalled": session.stalled,
-        }
-    )
+    labels = (scale.scale(predicted), scale.scale(session.rated), low, high)
+    return np.stack([np.arange(session.n_seconds), *labels, session.stalled])
 
 
-def _overall_row(session: Session, prediction: Prediction, scale: LabelScale) -> dict[str, float]:
+def _overall_columns(
+    session: Session, prediction: Prediction, scale: LabelScale
+) -> tuple[float, ...]:
+    """OVERALL_COLUMNS of one session."""
     low, high = session.overall_ci or (np.nan, np.nan)
+    labels = (scale.scale(score) for score in (prediction.overall, session.overall, low, high))
     trace = prediction.continuous
-    return {
-        "predicted": scale.scale(prediction.overall),
-        "rated": scale.scale(session.overall),
-        "ci_low": scale.scale(low),
-        "ci_high": scale.scale(high),
-        "label_low": scale.low,
-        "label_high": scale.high,
-        "trace_mean": np.nan if trace is None else float(trace.mean()),
-    }
-
-
-def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One table with repeated text as categories, which keeps the file small."""
-    if not tables:
-        return pd.DataFrame(columns=COLUMNS)
-    joined = pd.concat(tables, ignore_index=True)[COLUMNS]
-    texts = joined.select_dtypes("str").columns
-    return joined.astype({name: "category" for name in texts})
+    return (*labels, scale.low, scale.high, np.nan if trace is None else float(trace.mean()))

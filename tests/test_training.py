@@ -1,0 +1,294 @@
+"""The training loop: what it repeats, what it keeps, what it writes, and where it stops."""
+
+import math
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+
+from qoe_core.batches import Example
+from qoe_core.losses import LossConfig
+from qoe_core.models.recurrent import Recurrent, RecurrentConfig
+from qoe_core.training import CHECKPOINT, TrainConfig, fit, resolve_device
+
+SHORT = TrainConfig(n_epochs=4, batch_size=4, device="cpu")
+
+
+class Level(nn.Module):
+    """One number: the score of every second and of every session."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = nn.Parameter(torch.zeros(()))
+
+    def forward(self, inputs, valid):
+        scores = inputs.sum(-1) * 0 + self.level
+        return scores, scores[:, 0]
+
+
+@pytest.fixture
+def examples():
+    """Ten sessions of 6 to 15 s whose rating is the running mean of the first of three inputs."""
+    made = []
+    for length in range(6, 16):
+        inputs = torch.rand(length, 3)
+        rated = inputs[:, 0].cumsum(0) / torch.arange(1, length + 1)
+        made.append(Example(inputs, rated, rated.mean()))
+    return made
+
+
+def gru(seed=0, dropout=0.1):
+    torch.manual_seed(seed)
+    return Recurrent(3, RecurrentConfig(hidden=8, dropout=dropout))
+
+
+def trained(examples, config=SHORT, seed=0, folder=None):
+    module = gru()
+    return module, fit(module, examples[:7], examples[7:], config, seed, folder)
+
+
+def same_weights(first, second):
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(a.equal(b) for a, b in pairs)
+
+
+def test_the_same_seed_gives_the_same_history(examples):
+    assert trained(examples)[1].equals(trained(examples)[1])
+
+
+def test_the_same_seed_gives_the_same_weights(examples):
+    assert same_weights(trained(examples)[0], trained(examples)[0])
+
+
+def test_another_seed_gives_another_history(examples):
+    assert not trained(examples)[1].equals(trained(examples, seed=1)[1])
+
+
+def test_the_state_of_the_global_generator_does_not_matter(examples):
+    histories = []
+    for state in (1, 2):
+        module = gru()
+        torch.manual_seed(state)
+        histories.append(fit(module, examples, [], SHORT, seed=0))
+    assert histories[0].equals(histories[1])
+
+
+def test_the_state_of_the_global_generator_is_left_alone(examples):
+    module = gru()
+    before = torch.get_rng_state()
+    fit(module, examples, [], SHORT, seed=0)
+    assert torch.get_rng_state().equal(before)
+
+
+def test_every_epoch_draws_another_order(examples):
+    class Recorder(Level):
+        lengths = []
+
+        def forward(self, inputs, valid):
+            self.lengths.append(inputs.shape[1])
+            return super().forward(inputs, valid)
+
+    fit(Recorder(), examples, [], TrainConfig(n_epochs=3, batch_size=1, device="cpu"), seed=0)
+    orders = [tuple(Recorder.lengths[start : start + 10]) for start in (0, 10, 20)]
+    assert len(set(orders)) == 3
+    assert all(sorted(order) == list(range(6, 16)) for order in orders)
+
+
+@pytest.fixture
+def stopped(examples):
+    """A run that starts at the best level of its validation part and trains away from it."""
+    far = [Example(e.inputs, e.rated + 1, e.overall + 1) for e in examples[:7]]
+    near = [Example(e.inputs, e.rated * 0 + 0.05, e.overall * 0 + 0.05) for e in examples[7:]]
+    config = TrainConfig(n_epochs=50, learning_rate=0.02, patience=6, device="cpu")
+    module = Level()
+    return module, fit(module, far, near, config, seed=0)
+
+
+def test_training_stops_when_validation_has_not_improved_for_the_patience(stopped):
+    history = stopped[1]
+    assert len(history) == history["validation/loss"].argmin() + 1 + 6
+
+
+def test_the_weights_of_the_best_epoch_are_kept(stopped):
+    module, history = stopped
+    best = history["validation/loss"].min()
+    # the loss of a level is the error of continuous and overall score: twice its square
+    assert 2 * (module.level.item() - 0.05) ** 2 == pytest.approx(best, rel=1e-5)
+
+
+def test_without_validation_training_goes_to_its_last_epoch(examples):
+    history = fit(gru(), examples, [], TrainConfig(n_epochs=5, patience=1, device="cpu"), seed=0)
+    assert history["epoch"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_module_is_left_without_dropout(examples):
+    assert not trained(examples)[0].training
+
+
+@pytest.fixture
+def pulled(examples):
+    """A level pulled by gradients of about 8,000, one step an epoch."""
+    high = [Example(e.inputs, e.rated + 2000, e.overall + 2000) for e in examples]
+    config = TrainConfig(
+        n_epochs=5, learning_rate=0.1, decay=0.5, weight_decay=0.0, clip_norm=0.25, device="cpu"
+    )
+    module = Level()
+    return module, fit(module, high, [], config, seed=0)
+
+
+def test_the_learning_rate_decays_every_epoch(pulled):
+    assert pulled[1]["learning_rate"].tolist() == [0.1 * 0.5**epoch for epoch in range(5)]
+
+
+def test_steps_are_as_long_as_the_learning_rate(pulled):
+    # AdamW's step is the learning rate where the gradient, clipped here, stays the same
+    assert pulled[0].level.item() == pytest.approx(0.1 * (2 - 0.5**4), rel=1e-5)
+
+
+def test_the_gradient_is_clipped(pulled):
+    assert pulled[0].level.grad.item() == pytest.approx(-0.25, rel=1e-5)
+
+
+def test_the_history_holds_the_gradient_before_clipping(pulled):
+    assert pulled[1]["gradient_norm"][0] == pytest.approx(8000, rel=1e-2)
+
+
+def test_a_loss_that_overflows_names_epoch_and_batch(examples, refuses):
+    config = TrainConfig(n_epochs=3, learning_rate=1e30, decay=0.5, device="cpu")
+    with refuses(
+        "loss is inf at epoch 1, batch 0; is the learning rate 5e+29 too high?", FloatingPointError
+    ):
+        fit(Level(), examples, [], config, seed=0)
+
+
+def test_inputs_that_are_not_finite_name_epoch_and_batch(examples, refuses):
+    broken = Example(examples[0].inputs * math.inf, examples[0].rated, examples[0].overall)
+    config = TrainConfig(n_epochs=1, device="cpu")
+    with refuses(
+        "loss is nan at epoch 0, batch 0; is the learning rate 0.003 too high?", FloatingPointError
+    ):
+        fit(Level(), [broken], [], config, seed=0)
+
+
+def test_a_validation_loss_that_overflows_names_epoch_and_batch(examples, refuses):
+    config = TrainConfig(n_epochs=1, learning_rate=1e30, device="cpu")
+    with refuses(
+        "validation loss is inf at epoch 0, batch 0; is the learning rate 1e+30 too high?",
+        FloatingPointError,
+    ):
+        fit(Level(), examples[:7], examples[7:], config, seed=0)
+
+
+def test_the_event_files_hold_the_history(examples, tmp_path):
+    _, history = trained(examples, folder=tmp_path)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert set(events.Tags()["scalars"]) == set(history.columns) - {"epoch"}
+    for name in events.Tags()["scalars"]:
+        scalars = events.Scalars(name)
+        assert [scalar.step for scalar in scalars] == [1, 2, 3, 4]
+        # event files hold single precision
+        assert [s.value for s in scalars] == pytest.approx(history[name].tolist(), rel=1e-6)
+
+
+def test_the_checkpoint_of_another_configuration_is_refused(examples, tmp_path, refuses):
+    trained(examples, folder=tmp_path)
+    settings = "'precision': 'float32', 'loss': {'mse': 1.0, 'plcc': 0.1, 'overall': 1.0}}"
+    shown = (
+        "{{'config': {{'n_epochs': {}, 'batch_size': 4, 'learning_rate': 0.003, 'decay': 0.97, "
+        "'weight_decay': 0.01, 'clip_norm': 1.0, 'patience': 15, 'device': 'cpu', {}, "
+        "'seed': 0, 'n_train': 7}}"
+    )
+    with refuses(
+        f"{tmp_path / CHECKPOINT}: belongs to {shown.format(4, settings)}, expected "
+        f"{shown.format(9, settings)}; train into another folder or delete this one"
+    ):
+        trained(examples, TrainConfig(n_epochs=9, batch_size=4, device="cpu"), folder=tmp_path)
+
+
+def test_a_finished_run_is_not_trained_again(examples, tmp_path):
+    _, history = trained(examples, folder=tmp_path)
+    written = (tmp_path / CHECKPOINT).stat().st_mtime_ns
+    again = trained(examples, folder=tmp_path)[1]
+    assert again.equals(history)
+    assert (tmp_path / CHECKPOINT).stat().st_mtime_ns == written
+
+
+def test_a_finished_run_gives_its_best_weights_again(examples, tmp_path):
+    module, _ = trained(examples, folder=tmp_path)
+    assert same_weights(trained(examples, folder=tmp_path)[0], module)
+
+
+def test_bfloat16_is_close_to_float32(examples):
+    mixed = TrainConfig(n_epochs=4, batch_size=4, device="cpu", precision="bfloat16")
+    wide, narrow = trained(examples)[1], trained(examples, mixed)[1]
+    # bfloat16 has 8 bits of significand: about 0.4 % each product
+    assert narrow["train/loss"].tolist() == pytest.approx(wide["train/loss"].tolist(), rel=0.02)
+
+
+def test_bfloat16_is_used_where_it_is_asked_for(examples):
+    mixed = TrainConfig(n_epochs=4, batch_size=4, device="cpu", precision="bfloat16")
+    assert not trained(examples)[1].equals(trained(examples, mixed)[1])
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="torch sees no GPU; run on a machine with one"
+)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_gpu_gives_nearly_the_same_history(examples, precision):
+    on_cpu = trained(examples, TrainConfig(n_epochs=4, batch_size=4, device="cpu"))[1]
+    config = TrainConfig(n_epochs=4, batch_size=4, device="cuda", precision=precision)
+    on_gpu = trained(examples, config)[1]["validation/loss"].tolist()
+    # other kernels, another dropout generator
+    assert on_gpu == pytest.approx(on_cpu["validation/loss"].tolist(), rel=0.1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU that is missing")
+def test_a_gpu_that_is_not_there_is_refused(examples, refuses):
+    with refuses("device is 'cuda', but torch sees no GPU; use 'auto' or 'cpu'"):
+        fit(gru(), examples, [], TrainConfig(n_epochs=1, device="cuda"), seed=0)
+
+
+def test_auto_is_the_gpu_where_there_is_one():
+    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_defect_1_the_overall_head_trains_with_one_session_in_a_batch(examples):
+    config = TrainConfig(n_epochs=8, batch_size=1, learning_rate=1e-2, device="cpu")
+    module = gru(dropout=0.0)
+    before = module.heads.overall.weight.detach().clone()
+    history = fit(module, examples, [], config, seed=0)
+    assert not module.heads.overall.weight.equal(before)
+    assert history["train/overall"].iloc[-1] < 0.2 * history["train/overall"][0]
+
+
+def test_sessions_without_continuous_ratings_have_no_continuous_validation_scores(examples):
+    whole = [Example(e.inputs, e.rated * math.nan, e.overall) for e in examples]
+    history = fit(gru(), whole[:7], whole[7:], SHORT, seed=0)
+    assert not [name for name in history if name.startswith("metrics/")]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *({"n_epochs": 0}, {"batch_size": 0}, {"patience": 0}, {"learning_rate": 0.0}),
+        *({"decay": 0.0}, {"decay": 1.1}, {"clip_norm": -1.0}, {"weight_decay": -0.1}),
+    ],
+)
+def test_settings_that_train_nothing_are_refused(refuses, setting):
+    shown = str(TrainConfig())
+    for name, value in setting.items():
+        shown = shown.replace(f"{name}={getattr(TrainConfig(), name)}", f"{name}={value}", 1)
+    with refuses(f"{shown}: expected counts of at least 1, positive rates, decay <= 1"):
+        TrainConfig(**setting)
+
+
+@pytest.mark.parametrize(
+    ("precision", "device"), [("float16", "cpu"), ("float32", "tpu"), ("float32", "cuda:1")]
+)
+def test_an_unknown_device_or_precision_is_refused(refuses, precision, device):
+    with refuses(
+        f"precision {precision!r} on device {device!r}: expected one of ['float32', 'bfloat16'] "
+        "on auto, cpu or cuda"
+    ):
+        TrainConfig(precision=precision, device=device, loss=LossConfig())
