@@ -1,9 +1,9 @@
 """LIVE QoE database for HTTP streaming: 15 videos of 300 s, rate changes only, rated every second.
 
 Means over viewers only; no stalls, no bitrates. Tables are seconds x videos; videos 1-5, 6-10 and
-11-15 are the five patterns of one reference each. Pattern numbers count within a reference: equal
-numbers do not mean equal traces (log STRRED of equal numbers correlates .06 on average, the ratings
-.16, where ratings and log STRRED of one video correlate .72 to .85).
+11-15 are five bitrate traces of one reference each. Every video has a pattern of its own: the n-th
+videos of two references do not share a trace (their log STRRED correlates .06 on average, their
+ratings .16, where ratings and log STRRED of one video correlate .72 to .85).
 
 Two releases agree in the ratings, their intervals, PSNR and MS-SSIM, but not in STRRED (up to 142
 apart), SSIM (.13) and NIQE (.09): plain metric names are LSTM-QoE's, `narx_` names are NARX-QoE's,
@@ -35,7 +35,7 @@ SCORES = ("TVSQ", "CI_low", "CI_high")
 LSTM = {"psnr": "PSNR", "ssim": "SSIM", "msssim": "MSSSIM", "niqe": "NIQE", "strred": "STRRED"}
 NARX = {"narx_ssim": "SSIM", "narx_strred": "STRRED", "narx_vmaf": "VMAF", "narx_gmsd": "GMSD"}
 BOUNDS = {"VMAF": (0.0, 100.0)}  # metrics with an end of scale that the release touches
-PATTERNS = 5  # a reference
+TRACES = 5  # a reference
 
 Tables = Mapping[str, Float[np.ndarray, "time video"]]
 
@@ -70,8 +70,8 @@ def _session(paths: tuple[Path, Path], lstm: Tables, narx: Tables, column: int) 
     return Session(
         dataset="live_http",
         name=_name(column),
-        content=f"reference_{column // PATTERNS + 1}",
-        pattern=f"pattern_{column % PATTERNS + 1}",
+        content=f"reference_{column // TRACES + 1}",
+        pattern=f"bitrates_of_{_name(column)}",
         device="unknown",
         duration_s=float(len(rated)),
         stalls=np.zeros((0, 2)),
@@ -105,9 +105,9 @@ def _tables(path: Path, fields: tuple[str, ...]) -> Tables:
     variables = mat_variables(path, fields)
     tables = {field: matrix(path, field, variables[field]) for field in fields}
     shape = tables[fields[0]].shape
-    if shape[1] % PATTERNS:
+    if shape[1] % TRACES:
         raise ValueError(
-            f"{path}: {fields[0]} has {shape[1]} columns, expected {PATTERNS} a reference; "
+            f"{path}: {fields[0]} has {shape[1]} columns, expected {TRACES} a reference; "
             "is it transposed or truncated?"
         )
     for field, table in tables.items():

@@ -78,7 +78,7 @@ def read_sqoe2(folder: Path) -> list[Session]:
 
 
 def read_sqoe4(folder: Path) -> list[Session]:
-    """The 1350 sessions of SQoE-IV: 7 chunks of 4 s, pattern ABR-trace-codec, scores of viewers.
+    """The 1350 sessions of SQoE-IV: 7 chunks of 4 s, pattern ABR-codec/trace, scores of viewers.
 
     Raises:
         ValueError: a file is missing, damaged, unlisted, or contradicts another.
@@ -86,7 +86,7 @@ def read_sqoe4(folder: Path) -> list[Session]:
     sessions = []
     for row, path in _listed(folder, ("individual_scores", "abr", "trace")):
         log = _log(path, 7, 4.0, METRICS_IV)
-        pattern = f"{row.abr}-{row.trace}-{row.encoding_profile}"
+        pattern = f"{row.abr}-{row.encoding_profile}/{row.trace}"
         ratings = _ratings(folder / "data.csv", row)
         sessions.append(_session("waterloo4", folder, row, log, pattern, ratings))
     return _distinct(folder, sessions)

@@ -80,7 +80,7 @@ def simulate(config: CorpusConfig) -> list[Session]:
             log = play(encodes, trace, ABRS[abr], config.player)
             rng = np.random.default_rng((config.seed, 3, clip, number))
             sessions.append(
-                rated_session(content, f"{abr}_{trace.name}", log, panel, rng, config.startup)
+                rated_session(content, f"{abr}/{trace.name}", log, panel, rng, config.startup)
             )
     return sessions
 
@@ -127,7 +127,7 @@ def rated_session(
     mean_overall, overall_ci = mean_and_ci(overall)
     return Session(
         dataset="simulated",
-        name=f"{content.name}_{pattern}",
+        name=f"{content.name}_{pattern.replace('/', '_')}",
         content=content.name,
         pattern=pattern,
         device="simulated",

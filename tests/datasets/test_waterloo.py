@@ -72,7 +72,7 @@ def test_patterns_name_both_representations_of_the_second_part(release):
 
 def test_patterns_name_abr_trace_and_codec_of_the_fourth_part(release):
     sessions = waterloo.read_sqoe4(release["IV"])
-    patterns = ["RateBased-1-H264", "Rdos-9-H264", "Rdos-9-H264"]
+    patterns = ["RateBased-H264/1", "Rdos-H264/9", "Rdos-H264/9"]
     assert [session.pattern for session in sessions] == patterns
 
 
