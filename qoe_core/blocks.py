@@ -86,12 +86,12 @@ def _continuous_block(
 def overall_blocks(overall: pd.DataFrame, part: str) -> Iterator[Block]:
     """A block per metric over the sessions of `part`, from the overall tables of several models.
 
-    Test folds hold few contents each, so the test sessions of a seed are scored together; training
-    and validation sessions are scored fold by fold.
+    A fold tests and validates on few contents, so those sessions are scored over all folds of a
+    seed together; training sessions are scored fold by fold.
     """
     chosen = on_one_scale(overall)
     chosen = chosen[chosen["part"] == part]
-    runs = ["model", "seed"] if part == "test" else ["model", "seed", "fold"]
+    runs = ["model", "seed", "fold"] if part == "train" else ["model", "seed"]
     found: dict[str, dict[str, list[Estimate]]] = {}
     for (model, *_), run in chosen.groupby(runs, observed=True):
         for metric, estimate in _run_estimates(run).items():

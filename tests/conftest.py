@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from qoe_core.batches import Example
 from qoe_core.session import Session, hold_through_stalls, stalled_fraction
 
 
@@ -66,3 +67,14 @@ def _make_session():
 def sessions():
     """Six contents times four patterns, 12 to 17 s long."""
     return [make_session(c, p, seconds=12 + (c + p) % 6) for c in range(6) for p in range(4)]
+
+
+@pytest.fixture
+def examples():
+    """Ten sessions of 6 to 15 s whose rating is the running mean of the first of three inputs."""
+    made = []
+    for length in range(6, 16):
+        inputs = torch.rand(length, 3)
+        rated = inputs[:, 0].cumsum(0) / torch.arange(1, length + 1)
+        made.append(Example(inputs, rated, rated.mean()))
+    return made

@@ -143,10 +143,10 @@ def test_trace_files_take_the_place_of_the_model(tmp_path):
     path.write_text("t_start_s,duration_s,throughput_mbps\n0,5,3.0\n")
     sessions = simulate(dataclasses.replace(SMALL, n_patterns=4, traces=(path,)))
     assert [session.pattern for session in sessions[:4]] == [
-        "fixed_steady",
-        "throughput_steady",
-        "bba_steady",
-        "hybrid_steady",
+        "fixed/steady",
+        "throughput/steady",
+        "bba/steady",
+        "hybrid/steady",
     ]
     assert sum(len(session.stalls) for session in sessions) == 0
 
