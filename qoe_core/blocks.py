@@ -29,6 +29,7 @@ class Block:
     models: Sequence[str]
     seeds: Sequence[int]
     n: Sequence[int]  # sessions
+    n_contents: int
     summaries: Sequence[Aggregate]  # over sessions, or for overall QoE over folds and seeds
     estimate: Estimate
     differences: Callable[[int], Estimate]  # from the model of that index, paired
@@ -77,6 +78,7 @@ def _continuous_block(
         models=list(matrix.index),
         seeds=[int(seeds[model]) for model in matrix.index],
         n=[int(mask.sum()) for mask in masks],
+        n_contents=content.nunique(),
         summaries=[aggregate(row[mask]) for row, mask in zip(values, masks, strict=True)],
         estimate=mean_estimate(values, draws),
         differences=lambda best: mean_estimate(values - values[best], draws),
@@ -107,6 +109,7 @@ def overall_blocks(overall: pd.DataFrame, part: str) -> Iterator[Block]:
             models=list(runs_of),
             seeds=[int(seeds[model]) for model in runs_of],
             n=[int(sessions[model]) for model in runs_of],
+            n_contents=chosen["content"].nunique(),
             summaries=[aggregate(np.array([e.value[0] for e in r])) for r in runs_of.values()],
             estimate=stacked,
             differences=stacked.against,

@@ -34,7 +34,7 @@ class Producer:
     def figure(self, fig: Figure, name: str) -> None:
         """Export as PDF and PNG, the same bytes for the same figure; simulated data is marked."""
         if self.parameters.get("dataset") == "simulated":
-            fig.text(0.995, 0.005, SIMULATED, ha="right", va="bottom", fontsize=7, color="0.4")
+            fig.text(0.995, 0.995, SIMULATED, ha="right", va="top", fontsize=7, color="0.4")
         for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {})):
             content = BytesIO()
             fig.savefig(content, format=suffix, metadata=metadata, dpi=150)

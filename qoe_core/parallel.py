@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.connection import wait
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -20,6 +20,7 @@ from tqdm import tqdm
 POOL_START_S = 6.0  # starting workers costs about this; shorter work is done in this process
 
 
+@runtime_checkable
 class Named(Protocol):
     """A unit that can say which one it is."""
 

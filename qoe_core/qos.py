@@ -14,7 +14,7 @@ from scipy import signal
 
 from qoe_core.session import TOUCHING_S, Session, hold_through_stalls
 
-Rating = float | Float[np.ndarray, "*axes"]
+Rating = float | Float[np.ndarray, "..."]
 MEMORY_S = (2.0, 4.0, 8.0, 16.0)  # time constants of the exponential averages (s)
 
 

@@ -14,6 +14,8 @@ from qoe_core.session import Session
 
 VALIDATION_SHARE = 0.15  # of the training contents; at least one
 PATTERN_GROUPS = 4  # of the strict split
+MOST_FOLDS = 30  # that leave one content out each
+CONTENT_GROUPS = 10  # folds where there are more contents than that
 MIN_CONTENTS = 5  # with fewer training contents validation takes sessions, else half would be lost
 SPLITS = {
     "leave-content-out": "the test content is not in training",
@@ -108,17 +110,25 @@ def folds(
 
 
 def leave_content_out(sessions: Sequence[Session], seed: int) -> list[Split]:
-    """One fold a content: all its sessions are tested, none is trained on."""
+    """One fold a content: all its sessions are tested, none is trained on.
+
+    More than MOST_FOLDS contents are dealt in order into CONTENT_GROUPS groups, one fold each.
+    """
+    contents = sorted({s.content for s in sessions})
+    groups = {content: [content] for content in contents}
+    if len(contents) > MOST_FOLDS:
+        dealt = range(CONTENT_GROUPS)
+        groups = {f"contents_{i:02d}": contents[i::CONTENT_GROUPS] for i in dealt}
     return [
         _split(
             "leave-content-out",
-            fold=content,
-            may_train=[s for s in sessions if s.content != content],
-            test=[s for s in sessions if s.content == content],
+            fold=fold,
+            may_train=[s for s in sessions if s.content not in held],
+            test=[s for s in sessions if s.content in held],
             apart=("content",),
             seed=seed,
         )
-        for content in sorted({s.content for s in sessions})
+        for fold, held in groups.items()
     ]
 
 

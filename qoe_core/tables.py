@@ -13,6 +13,7 @@ from qoe_core import runs
 from qoe_core.blocks import Block, continuous_blocks, overall_blocks
 from qoe_core.bootstrap import interval
 from qoe_core.metrics import DIRECTION
+from qoe_core.predictions import TRACE_MEAN
 from qoe_core.statistics import better, holm
 
 PARTS = ("train", "validation", "test")
@@ -20,8 +21,8 @@ COLUMNS = [  # of the exported CSV
     *("dataset", "split", "target", "model", "part", "metric", "seeds", "n", "undefined"),
     *("mean", "low", "high", "median", "sd", "diff_mean", "diff_low", "diff_high"),
 ]
-COMPARISON = ["reference", "p", "p_holm", "verdict"]  # further columns of `results`
-COMPARED = ["target", "metric", "model", "reference", "n", *COLUMNS[-3:], *COMPARISON[1:]]
+COMPARISON = ["contents", "reference", "p", "p_holm", "verdict"]  # further columns of `results`
+COMPARED = ["target", "metric", "model", "reference", "n", *COLUMNS[-3:], *COMPARISON[2:]]
 TITLES = {
     "plcc": "PLCC",
     "srocc": "SROCC",
@@ -52,7 +53,9 @@ def results(study: str, dataset: str, split: str, models: Sequence[str]) -> pd.D
     for part in PARTS:
         for block in [*continuous_blocks(scores, part), *overall_blocks(overall, part)]:
             rows += _rows(block)
-    return pd.DataFrame(rows).assign(dataset=dataset, split=split)[[*COLUMNS, *COMPARISON]]
+    table = pd.DataFrame(rows).assign(dataset=dataset, split=split)[[*COLUMNS, *COMPARISON]]
+    order = table["model"].map(lambda name: models.index(name.removesuffix(TRACE_MEAN)))
+    return table.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)
 
 
 def _rows(block: Block) -> list[dict[str, object]]:
@@ -65,6 +68,7 @@ def _rows(block: Block) -> list[dict[str, object]]:
             "metric": block.metric,
             "seeds": block.seeds[i],
             "n": block.n[i],
+            "contents": block.n_contents,
             "undefined": block.summaries[i].undefined,
             "mean": bounds.value[i],
             "low": bounds.low[i],
@@ -148,7 +152,8 @@ def caption(table: pd.DataFrame, target: str, part: str) -> str:
     return (
         f"{chosen['dataset'].iloc[0]}, split {chosen['split'].iloc[0]}, {part} part, "
         f"{target} QoE: {how}; {chosen['n'].max()} sessions, up to {chosen['seeds'].max()} seeds; "
-        "95 % intervals from 10,000 draws of whole contents; labels on [0, 1]"
+        f"95 % intervals from 10,000 draws of {chosen['contents'].max()} whole contents; "
+        "labels on [0, 1]"
     )
 
 

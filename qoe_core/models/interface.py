@@ -7,7 +7,7 @@ seconds 0..t of the session only.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -23,6 +23,7 @@ class Prediction:
     overall: float | None
 
 
+@runtime_checkable
 class Fitted(Protocol):
     """A model after training."""
 
@@ -31,6 +32,7 @@ class Fitted(Protocol):
         ...
 
 
+@runtime_checkable
 class Model(Protocol):
     """A model before training."""
 
