@@ -4,7 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 TEST_RUNS := $(CURDIR)/runs/test
 SIMULATED := env -u QOE_DATA QOE_RUNS="$(TEST_RUNS)" QOE_FIGURES="$(TEST_RUNS)/figures"
-PYTEST_NOTEBOOKS := $(SIMULATED) $(BIN)/python -m pytest --nbval-current-env notebooks
+# Without progress bars, which no stored notebook has
+PYTEST_NOTEBOOKS := $(SIMULATED) TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval-current-env notebooks
+STRIP := $(BIN)/nbstripout --drop-output-type stream:stderr --keep-output --keep-count --keep-id
 
 .DEFAULT_GOAL := help
 .PHONY: help results test check notebooks strict lab bench profile clean unit-tests simulated-chapter
@@ -39,7 +41,7 @@ define chapter
 	flock --nonblock 9 || { \
 		echo "make $@ is already running in this folder; wait for it or stop it" >&2; exit 1; }; \
 	exec env PATH="$(CURDIR)/$(BIN):$$PATH" $(1) setpriv --pdeathsig KILL snakemake --cores all \
-		--resources gpu=1 --nolock --rerun-incomplete --quiet host reason
+		--resources gpu=1 --nolock --rerun-incomplete --quiet host rules
 endef
 
 results: .venv/.installed  ## make every figure and table of the chapter; goes on where it stopped
@@ -57,8 +59,8 @@ simulated-chapter: .venv/.installed
 check: .venv/.installed  ## lint, format, and no timings in stored notebooks
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@find notebooks -name '*.ipynb' -not -path '*/.*' -print0 \
-		| xargs -0r $(BIN)/nbstripout --verify --keep-output --keep-count
+	@$(STRIP) --verify notebooks/*.ipynb || { \
+		echo "A stored notebook has timings or progress bars: $(STRIP) notebooks/*.ipynb"; exit 1; }
 
 notebooks: simulated-chapter  ## run every notebook, compare the outputs that are marked
 	@$(PYTEST_NOTEBOOKS) --nbval-lax

@@ -6,12 +6,12 @@ of all folds are brought to the range of the rated scores first.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from qoe_core.bootstrap import Estimate, draw_contents, mean_estimate
+from qoe_core.bootstrap import ContentDraws, Estimate, draw_contents, mean_estimate
 from qoe_core.metrics import METRICS
 from qoe_core.resampled_metrics import metric_estimates
 from qoe_core.statistics import Aggregate, aggregate
@@ -51,11 +51,8 @@ def continuous_blocks(scores: pd.DataFrame, part: str, from_second: int = 0) -> 
         # a session that any run leaves undefined is undefined
         means = grouped.mean().where(grouped.count() == grouped.size())
         present = grouped.size().unstack("session").notna()
-        if part == "test" and not present.to_numpy().all():
-            raise ValueError(
-                f"models were tested on different sessions: {present.sum(axis=1).to_dict()} of "
-                f"{present.shape[1]}; are some tables from other data?"
-            )
+        if part == "test":
+            _check_same_sessions(present)
         matrix = means.unstack("session").reindex_like(present)
         content = of_metric.groupby("session", observed=True)["content"].first()
         yield _continuous_block(part, metric, matrix, present, content, seeds)
@@ -89,14 +86,25 @@ def overall_blocks(overall: pd.DataFrame, part: str) -> Iterator[Block]:
     """A block per metric over the sessions of `part`, from the overall tables of several models.
 
     A fold tests and validates on few contents, so those sessions are scored over all folds of a
-    seed together; training sessions are scored fold by fold.
+    seed together; training sessions are scored fold by fold. One set of draws serves all of them.
+
+    Raises:
+        ValueError: models were tested on different sessions.
     """
     chosen = on_one_scale(overall)
     chosen = chosen[chosen["part"] == part]
+    if chosen.empty:
+        return
+    if part == "test":
+        pairs = chosen.groupby(["model", "session"], observed=True)
+        _check_same_sessions(pairs.size().unstack("session").notna())
+    contents = sorted(chosen["content"].unique())
+    draws = draw_contents(contents)
     runs = ["model", "seed", "fold"] if part == "train" else ["model", "seed"]
     found: dict[str, dict[str, list[Estimate]]] = {}
     for (model, *_), run in chosen.groupby(runs, observed=True):
-        for metric, estimate in _run_estimates(run).items():
+        member = draws.member[np.searchsorted(contents, run["content"].astype(str))]
+        for metric, estimate in _run_estimates(run, replace(draws, member=member)).items():
             found.setdefault(metric, {}).setdefault(model, []).append(estimate)
     by_model = chosen.groupby("model", observed=True)
     seeds, sessions = by_model["seed"].nunique(), by_model["session"].nunique()
@@ -109,7 +117,7 @@ def overall_blocks(overall: pd.DataFrame, part: str) -> Iterator[Block]:
             models=list(runs_of),
             seeds=[int(seeds[model]) for model in runs_of],
             n=[int(sessions[model]) for model in runs_of],
-            n_contents=chosen["content"].nunique(),
+            n_contents=len(contents),
             summaries=[aggregate(np.array([e.value[0] for e in r])) for r in runs_of.values()],
             estimate=stacked,
             differences=stacked.against,
@@ -126,16 +134,28 @@ def on_one_scale(overall: pd.DataFrame) -> pd.DataFrame:
     return overall.assign(**(units - lowest) / (highest - lowest))
 
 
-def _run_estimates(run: pd.DataFrame) -> dict[str, Estimate]:
+def _check_same_sessions(present: pd.DataFrame) -> None:
+    """Refuse what cannot be paired; `present` has models down and sessions across."""
+    if not present.to_numpy().all():
+        raise ValueError(
+            f"models were tested on different sessions: {present.sum(axis=1).to_dict()} of "
+            f"{present.shape[1]}; are some tables from other data?"
+        )
+
+
+def _run_estimates(run: pd.DataFrame, draws: ContentDraws) -> dict[str, Estimate]:
     predicted, rated, low, high = run[LABELS].to_numpy(float).T
     half_width = None if np.isnan(low).any() else (high - low) / 2
-    draws = draw_contents(run["content"].tolist())
     return metric_estimates(predicted[None], rated, draws, half_width)
 
 
 def _average(runs: Sequence[Sequence[Estimate]]) -> Estimate:
-    """The mean over each model's runs, models side by side."""
+    """The mean over each model's runs, models side by side.
+
+    A draw in which a run is undefined, such as one without contents of its fold, leaves it out.
+    """
+    drawn = [np.ma.masked_invalid([run.drawn[:, 0] for run in model]) for model in runs]
     return Estimate(
         value=np.array([np.mean([run.value[0] for run in model]) for model in runs]),
-        drawn=np.stack([np.mean([run.drawn[:, 0] for run in model], axis=0) for model in runs], 1),
+        drawn=np.stack([model.mean(0).filled(np.nan) for model in drawn], axis=1),
     )

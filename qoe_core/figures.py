@@ -59,14 +59,23 @@ def draw_trace(
 
 
 def draw_session(ax: Axes, session: Session) -> None:
-    """Rating of one session on its own scale, CI as a band, stalls shaded, bitrate beside it."""
+    """Rating of one session on its own scale, CI as a band, stalls shaded, bitrate beside it.
+
+    Without a continuous rating its first quality metric takes that place.
+    """
     second = np.arange(session.n_seconds)
     _shade(ax, session.stalled)
     if session.rated_ci is not None:
         ax.fill_between(second, *session.rated_ci.T, color=INK, alpha=0.15, lw=0)
     if session.rated is not None:
         ax.plot(second, session.rated, color=INK)
-    ax.set(xlabel="time (s)", ylabel="rated", title=f"{session.name}")
+        ax.set_ylabel("rated")
+    elif session.quality:
+        metric = min(session.quality)
+        ax.plot(second, session.quality[metric], color=INK)
+        ax.set_ylabel(metric)
+    ax.set_title(session.name, fontsize=6)
+    ax.set_xlabel("time (s)")
     if session.bitrate_kbps is not None:
         right = ax.twinx()
         right.step(second, session.bitrate_kbps, where="mid", color=COLOURS[5], lw=0.8)
@@ -84,10 +93,11 @@ def draw_scores(ax: Axes, sessions: Sequence[Session]) -> None:
     if overall:
         ax.hist(overall, bins, density=True, histtype="step", color=INK, label="overall, sessions")
     ax.set(xlabel="score", ylabel="density")
+    ax.margins(y=0.3)
     ax.legend()
 
 
-def draw_stall_times(ax: Axes, stalled_s: Sequence[float]) -> None:
+def draw_stall_times(ax: Axes, stalled_s: pd.Series) -> None:
     """Histogram of the time spent rebuffering per session."""
     ax.hist(stalled_s, bins=25, color=COLOURS[1])
     ax.set(xlabel="stalled per session (s)", ylabel="sessions")
@@ -119,6 +129,15 @@ def draw_around_stalls(
     return len(windows)
 
 
+def draw_overall_by_stalls(ax: Axes, sessions: Sequence[Session]) -> int:
+    """Overall score against the time spent rebuffering, one point a session; returns the count."""
+    rated = [session for session in sessions if session.overall is not None]
+    stalled_s = [session.stalls[:, 1].sum() for session in rated]
+    ax.plot(stalled_s, [session.overall for session in rated], ".", ms=3, alpha=0.5)
+    ax.set(xlabel="stalled (s)", ylabel="overall score")
+    return len(rated)
+
+
 def draw_forest(ax: Axes, rows: pd.DataFrame, metric: str, lower_is_better: bool) -> None:
     """One line a model: mean and 95 % clustered interval of `metric` on the test sessions.
 
@@ -137,7 +156,7 @@ def draw_forest(ax: Axes, rows: pd.DataFrame, metric: str, lower_is_better: bool
     ax.grid(axis="x", lw=0.4, color="0.9")
 
 
-def draw_agreement(ax: Axes, predicted: np.ndarray, rated: np.ndarray, label: str) -> None:
+def draw_agreement(ax: Axes, predicted: pd.Series, rated: pd.Series, label: str) -> None:
     """Prediction against rating, one point a session, with the diagonal."""
     ax.axline((0.5, 0.5), slope=1, color="0.7", lw=0.8)
     ax.plot(rated, predicted, ".", ms=3, alpha=0.6, label=label)

@@ -24,6 +24,9 @@ def sessions(dataset: str) -> list[Session]:
     """
     if dataset == SIMULATED:
         return corpus.simulate(corpus.CorpusConfig())
+    if dataset not in catalog.CATALOG:
+        names = ", ".join([SIMULATED, *catalog.CATALOG])
+        raise ValueError(f"no data set is called {dataset!r}, expected one of {names}")
     return catalog.read(dataset)
 
 

@@ -25,20 +25,26 @@ SIMULATED = "simulated viewers"
 
 @dataclass(frozen=True, kw_only=True)
 class Producer:
-    """The notebook run that a figure or table comes from."""
+    """The notebook run (or program) that a figure or table comes from."""
 
     notebook: str  # its name without .ipynb, also the folder of its exports
     parameters: Mapping[str, object]
     runs: Mapping[str, str] = field(default_factory=dict)  # experiment to the commit that ran it
+    program: str = ""  # what made it, where no notebook did
 
     def figure(self, fig: Figure, name: str) -> None:
-        """Export as PDF and PNG, the same bytes for the same figure; simulated data is marked."""
-        if self.parameters.get("dataset") == "simulated":
+        """Export as PDF and PNG, the same bytes for the same figure; simulated data is marked.
+
+        The layout is computed for the first export and then fixed. The figure stays open.
+        """
+        marked = any(text.get_text() == SIMULATED for text in fig.texts)
+        if self.parameters.get("dataset") == "simulated" and not marked:
             fig.text(0.995, 0.995, SIMULATED, ha="right", va="top", fontsize=7, color="0.4")
         for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {})):
             content = BytesIO()
             fig.savefig(content, format=suffix, metadata=metadata, dpi=150)
             self._write(f"{name}.{suffix}", content.getvalue())
+            fig.set_layout_engine("none")  # laid out again, axes would move by rounding errors
 
     def csv(self, table: pd.DataFrame, name: str) -> None:
         """Export a table as CSV, numbers with nine digits."""
@@ -49,13 +55,16 @@ class Producer:
         self._write(name, content.encode())
 
     def _write(self, name: str, content: bytes) -> None:
-        path = FIGURES / self.notebook / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = FIGURES / self.notebook
+        path = (folder / name).resolve()
+        if path.parent != folder:
+            raise ValueError(f"{name!r} leaves {folder}, expected a file name; is it a path?")
+        folder.mkdir(parents=True, exist_ok=True)
         key = path.relative_to(FIGURES).as_posix()
         record = {
-            "producer": f"notebooks/{self.notebook}.ipynb",
+            "producer": self.program or f"notebooks/{self.notebook}.ipynb",
             "commit": provenance.commit(),
-            "parameters": dict(self.parameters),
+            "parameters": json.loads(json.dumps(dict(self.parameters))),  # as read back
             "runs": dict(self.runs),
             "sha256": hashlib.sha256(content).hexdigest(),
         }

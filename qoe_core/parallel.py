@@ -49,7 +49,7 @@ def each(
     """
     n_workers = min(workers or len(os.sched_getaffinity(0)), len(units))
     failed: dict[str, BaseException] = {}
-    with tqdm(total=len(units), desc=title, disable=not units) as progress:
+    with tqdm(total=len(units), desc=title, disable=not units, mininterval=5) as progress:
         rest = list(units)
         while rest and not _pool_pays(progress, n_workers):
             unit = rest.pop(0)

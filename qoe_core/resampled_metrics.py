@@ -63,7 +63,8 @@ def _drawn_metrics(
 
 
 def _weighted_mean(values: np.ndarray, draws: ContentDraws) -> np.ndarray:
-    return (draws.counts @ (values @ draws.member)) / (draws.counts @ draws.member.sum(0))
+    with np.errstate(invalid="ignore"):  # 0 / 0 where a draw holds none of the sessions
+        return (draws.counts @ (values @ draws.member)) / (draws.counts @ draws.member.sum(0))
 
 
 def _differences(values: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 Intervals are 95 %, from one set of 10,000 draws of whole contents, so differences are paired.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 
 import numpy as np
@@ -131,7 +131,7 @@ def _cell(row: pd.Series, metric: str) -> str:
 
 
 def spread(table: pd.DataFrame, target: str, metric: str) -> pd.DataFrame:
-    """Mean, median and SD of one metric, train beside test; models down."""
+    """Mean, median and SD of one metric, train beside test; models down, in the order of `table`."""
     chosen = table[(table["target"] == target) & (table["metric"] == metric)]
     columns = {
         f"{part} {name}": chosen[chosen["part"] == part].set_index("model")[name]
@@ -139,7 +139,8 @@ def spread(table: pd.DataFrame, target: str, metric: str) -> pd.DataFrame:
         for name in ("mean", "median", "sd")
     }
     factor = 100 if metric in PERCENT else 1
-    return (pd.DataFrame(columns) * factor).dropna(axis=1, how="all").rename_axis("model")
+    defined = (pd.DataFrame(columns) * factor).dropna(axis=1, how="all")
+    return defined.reindex(chosen["model"].unique()).rename_axis("model")
 
 
 def caption(table: pd.DataFrame, target: str, part: str) -> str:
@@ -189,7 +190,7 @@ def as_latex(table: pd.DataFrame, note: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _latex_row(cells: Sequence[object]) -> str:
+def _latex_row(cells: Iterable[object]) -> str:
     escaped = str.maketrans({c: rf"\{c}" for c in "&%$#_{}"})
     texts = (f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells)
     return " & ".join(text.translate(escaped) for text in texts) + r" \\"

@@ -237,7 +237,7 @@ def test_a_breach_is_named(sound, rule, number, change):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("stdout", "/home/someone/figure.pdf"),
+        ("stdout", str(Path("/", "home", "someone", "figure.pdf"))),
         ("stdout", "<Axes at 0x7f0123456789>"),
         ("stdout", "Wall time: 3 s"),
         ("stdout", "trained in 12 ms"),

@@ -61,6 +61,14 @@ def test_strict_deals_patterns_into_groups_that_leave_enough_to_train_on(make_se
     assert min(len(may_train(split)) for split in made) == 2 * (9 - 3)
 
 
+def test_many_contents_are_dealt_whole_into_few_folds(make_session):
+    many = [make_session(content, 0, seconds=3) for content in range(splits.MOST_FOLDS + 1)]
+    made = leave_content_out(many, seed=0)
+    tested = [session.content for split in made for session in split.test]
+    assert len(made) == splits.CONTENT_GROUPS
+    assert sorted(tested) == sorted(session.content for session in many)
+
+
 def test_refuses_a_content_on_both_sides(split_of, refuses):
     with refuses(
         "split strict, fold by hand: content of test sessions ['content_0_pattern_1'] is also in "

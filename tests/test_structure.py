@@ -17,7 +17,7 @@ ORDER = [
     *("splits", "qos", "batches", "losses", "checkpoint", "training", "models", "parallel"),
     *("metrics", "mappings", "statistics", "bootstrap", "resampled_metrics", "blocks"),
     *("provenance", "predictions", "runs", "experiment", "protocol", "tables"),
-    *("figures", "traces", "manifest", "profile"),
+    *("figures", "traces", "manifest", "bench", "profile"),
 ]
 LIBRARY = {
     ".".join(path.relative_to(ROOT / "qoe_core").with_suffix("").parts): path

@@ -1,5 +1,7 @@
 """The rows that look at no signal, by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -11,15 +13,13 @@ def watched(make_session):
     """A session by content, pattern, ratings and overall score."""
 
     def build(content, pattern, rated, overall=50.0):
-        return make_session(
-            seconds=len(rated),
+        return dataclasses.replace(
+            make_session(seconds=len(rated)),
             name=f"{content} {pattern}",
             content=content,
             pattern=pattern,
             rated=np.array(rated, dtype=float),
-            rated_ci=None,
             overall=overall,
-            overall_ci=None,
         )
 
     return build

@@ -1,0 +1,93 @@
+"""Speed and memory, measured in one run: `python -m qoe_core.bench` writes figures/bench/bench.csv.
+
+Not a test: nothing is asserted. Uses the human data sets that are found, else the simulated one.
+"""
+
+import dataclasses
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from qoe_core import library, parallel
+from qoe_core.datasets import catalog
+from qoe_core.experiment import Experiment, Unit, plan, run_unit
+from qoe_core.manifest import Producer
+from qoe_core.models.table_rows import ModelConfig
+from qoe_core.paths import PARAMS
+from qoe_core.qos import FeatureConfig
+from qoe_core.training import TrainConfig
+
+COLUMNS = ["what", "value", "unit", "reference", "reference_value", "ratio"]
+N_PARALLEL = 12  # units that are run one by one, then on all cores
+
+
+def main() -> None:
+    """Measure, print as it goes, export."""
+    names = catalog.found() or [library.SIMULATED]
+    rows = [("read all sessions, " + name, seconds(library.sessions, name), "s") for name in names]
+    chosen = "live_nflx2" if "live_nflx2" in names else library.SIMULATED
+    params = yaml.safe_load((PARAMS / f"02_train--{chosen}--leave-content-out.yaml").read_text())
+    report = yaml.safe_load((PARAMS / f"03_results--{chosen}--leave-content-out.yaml").read_text())
+    sessions = library.sessions(chosen)
+    with tempfile.TemporaryDirectory() as folder:
+        for model in report["models"]:
+            unit = units(params, model, sessions, Path(folder))[0]
+            rows.append((f"one fold of {chosen}, {model}", seconds(run_unit, unit), "s"))
+        rows.append(("peak memory, everything above", peak_mb(resource.RUSAGE_SELF), "MB"))
+        alone, pooled = both_ways(params, sessions, Path(folder))
+        rows.append(("peak memory of one worker", peak_mb(resource.RUSAGE_CHILDREN), "MB"))
+    title = f"{N_PARALLEL} folds and seeds of {chosen}, gru"
+    compared = (f"{title}, all cores", pooled, "s", f"{title}, one by one", alone, alone / pooled)
+    table = pd.DataFrame([*(row + ("", None, None) for row in rows), compared], columns=COLUMNS)
+    producer = Producer(
+        notebook="bench", program="qoe_core/bench.py", parameters={"dataset": chosen}
+    )
+    producer.csv(table, "bench")
+    sys.stdout.write(table.to_string(index=False, na_rep="") + "\n")
+
+
+def seconds(work: Callable[..., object], *arguments: object) -> float:
+    """Wall time of one call."""
+    started = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - started
+
+
+def peak_mb(who: int) -> float:
+    """Largest resident memory so far of this process, or of its largest child that ended."""
+    return resource.getrusage(who).ru_maxrss / 1024
+
+
+def units(params: dict, model: str, sessions: Sequence, folder: Path) -> list[Unit]:
+    """The units of one model with the chapter's parameters, kept under `folder`."""
+    training = TrainConfig(n_epochs=params["n_epochs"], batch_size=params["batch_size"])
+    inputs = FeatureConfig(qos=tuple(params["qos"]), quality=tuple(params["quality"]))
+    experiment = Experiment(
+        dataset=params["dataset"],
+        split=params["split"],
+        model=ModelConfig(name=model, inputs=inputs, training=training),
+        seeds=tuple(params["seeds"]),
+    )
+    planned = plan(experiment, sessions)
+    return [dataclasses.replace(u, folder=folder / model / u.folder.name) for u in planned]
+
+
+def both_ways(params: dict, sessions: Sequence, folder: Path) -> tuple[float, float]:
+    """Seconds of the same GRU units one by one, and on all cores."""
+    times = []
+    for workers in (1, None):
+        todo = units(params, "gru", sessions, folder / f"workers_{workers}")[:N_PARALLEL]
+        started = time.perf_counter()
+        parallel.each(run_unit, todo, workers=workers, title=f"workers: {workers or 'all'}")
+        times.append(time.perf_counter() - started)
+    return times[0], times[1]
+
+
+if __name__ == "__main__":
+    main()

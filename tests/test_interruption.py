@@ -1,0 +1,94 @@
+"""An experiment that is killed leaves no process behind, and goes on as if it had not been.
+
+Run as a script, this file is the experiment that the tests kill.
+"""
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from qoe_core import experiment, parallel, runs
+from qoe_core.experiment import Experiment
+from qoe_core.models.table_rows import ModelConfig
+from qoe_core.qos import FeatureConfig
+from qoe_core.training import CHECKPOINT, TrainConfig
+
+N_CONTENTS = 4  # and as many units
+REQUEST = Experiment(
+    dataset="tiny",
+    split="leave-content-out",
+    model=ModelConfig(
+        name="gru",
+        inputs=FeatureConfig(qos=("indicator", "recency"), quality=("vmaf",)),
+        training=TrainConfig(n_epochs=60, batch_size=4, patience=60, device="cpu"),
+    ),
+    seeds=(0,),
+)
+
+
+def watched(make_session):
+    return [make_session(c, p, seconds=12 + p) for c in range(N_CONTENTS) for p in range(4)]
+
+
+def units_with(folder, name):
+    return {path.parent for path in folder.rglob(name)}
+
+
+def gone(process):
+    """Whether a process has ended, reaped by its parent or not."""
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """Runs folder of an experiment killed in two workers' midst, its children, units finished."""
+    folder = tmp_path_factory.mktemp("killed")
+    environment = {**os.environ, "QOE_RUNS": str(folder)}
+    running = subprocess.Popen([sys.executable, __file__], env=environment)
+    while running.poll() is None and len(units_with(folder, CHECKPOINT)) < 3:
+        time.sleep(0.01)
+    children = psutil.Process(running.pid).children(recursive=True)
+    running.kill()
+    running.wait()
+    return folder, children, units_with(folder, "scores.parquet")
+
+
+@pytest.fixture(scope="module")
+def resumed_and_whole(killed, make_session, tmp_path_factory):
+    """Folders of the experiment that was killed, after it went on, and of one that was not."""
+    folders = []
+    for folder in (killed[0], tmp_path_factory.mktemp("whole")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(runs, "RUNS", folder)
+            folders.append(experiment.run(REQUEST, watched(make_session), workers=1))
+    return folders
+
+
+def test_the_experiment_was_killed_in_the_middle(killed):
+    folder, children, finished = killed
+    assert len(children) >= 2
+    assert 1 <= len(finished) < N_CONTENTS
+
+
+def test_workers_do_not_outlive_their_parent(killed):
+    deadline = time.monotonic() + 10
+    while not all(gone(child) for child in killed[1]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [child for child in killed[1] if not gone(child)] == []
+
+
+@pytest.mark.parametrize("name", ["predictions", "overall", "scores"])
+def test_a_killed_experiment_ends_with_the_bytes_of_one_that_was_not(resumed_and_whole, name):
+    resumed, whole = ((folder / f"{name}.parquet").read_bytes() for folder in resumed_and_whole)
+    assert resumed == whole
+
+
+if __name__ == "__main__":
+    from conftest import make_session
+
+    parallel.POOL_START_S = 0.0
+    experiment.run(REQUEST, watched(make_session), workers=2)
