@@ -119,9 +119,15 @@ def restore(
         ValueError: the file is damaged, or belongs to another run than `fingerprint`.
     """
     tensors, state = load(path)
-    if state.get("fingerprint") != fingerprint:
+    there = state.get("fingerprint", {})
+    different = [
+        f"{name} is {there.get(name)!r} there and {value!r} here"
+        for name, value in fingerprint.items()
+        if there.get(name) != value
+    ]
+    if different:
         raise ValueError(
-            f"{path}: belongs to {state.get('fingerprint')}, expected {fingerprint}; "
+            f"{path}: belongs to another run: {'; '.join(different)}; "
             "train into another folder or delete this one"
         )
     module.load_state_dict(without_prefix("last", tensors))

@@ -81,7 +81,6 @@ def run(
         ValueError: the data set cannot do what is asked, before anything is trained.
         RuntimeError: a unit failed; names fold and seed. The others are kept.
     """
-    started = time.perf_counter()
     units = plan(experiment, sessions, released)
     missing = [unit for unit in units if not (unit.folder / "scores.parquet").exists()]
     title = f"{experiment.model.name} on {experiment.dataset}"
@@ -89,11 +88,15 @@ def run(
     tables = {name: _gather(units, name) for name in TABLES}
     for name, table in tables.items():
         _write(table, experiment.folder / f"{name}.parquet")
+    facts = [json.loads((unit.folder / "unit.json").read_text()) for unit in units]
     record = {
         "experiment": dataclasses.asdict(experiment),
-        "units": {f"{unit.split.fold}, seed {unit.seed}": unit.folder.name for unit in units},
+        "commit": " ".join(sorted({fact["commit"] for fact in facts})),
+        "device": " ".join(sorted({fact["device"] for fact in facts})),
+        "seconds": round(sum(fact["seconds"] for fact in facts), 1),
+        **provenance.record(sessions),
+        "units": {unit.title: unit.folder.name for unit in units},
         "computed": len(missing),
-        **provenance.record(sessions, started),
     }
     (experiment.folder / "run.json").write_text(json.dumps(record, indent=1) + "\n")
     return experiment.folder
@@ -111,9 +114,14 @@ class Unit:
     folder: Path
 
     @property
+    def title(self) -> str:
+        """Which one it is inside its experiment."""
+        return f"fold {self.split.fold}, seed {self.seed}"
+
+    @property
     def name(self) -> str:
         """For messages."""
-        return f"{self.experiment.model.name}, fold {self.split.fold}, seed {self.seed}"
+        return f"{self.experiment.model.name}, {self.title}"
 
 
 def plan(
@@ -136,13 +144,23 @@ def plan(
     seeds_matter = model.seeded or experiment.split == "random-by-video"
     seeds = experiment.seeds if seeds_matter else experiment.seeds[:1]
     code = provenance.code_digest()
+    digests = {session.name: provenance.session_digest(session) for session in sessions}
     units = []
     for seed in seeds:
         for split in folds(experiment.split, sessions, seed, released):
             used = split if model.stops_early else split.without_validation()
             # validation too, so that all models of a fold are scored on one scale
             labelled = sessions if whole else (*split.train, *split.validation)
-            digest = _unit_digest(experiment, used, labelled, seed, code)
+            facts = {
+                "code": code,
+                "model": experiment.model.what_matters(),
+                "split": (experiment.dataset, used.name, used.fold),
+                "scaling": experiment.scaling,
+                "seed": seed,
+                "labelled": sorted(digests[session.name] for session in labelled),
+                "parts": {p: [digests[s.name] for s in part] for p, part in used.parts.items()},
+            }
+            digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
             folder = experiment.folder / "units" / digest
             units.append(Unit(experiment, used, seed, scaling, labelled, folder))
     return units
@@ -150,6 +168,7 @@ def plan(
 
 def run_unit(unit: Unit) -> None:
     """Train, predict every session of the fold, score, and write the unit's tables."""
+    started = time.perf_counter()
     model = build(unit.experiment.model, unit.scaling)
     unit.folder.mkdir(parents=True, exist_ok=True)
     split = unit.split
@@ -167,25 +186,9 @@ def run_unit(unit: Unit) -> None:
     predictions, overall = fold_tables(fitted, split, columns, unit.label_sessions)
     _write(predictions, unit.folder / "predictions.parquet")
     _write(overall, unit.folder / "overall.parquet")
+    facts = provenance.stamp(started, model.training.device if model.stops_early else "cpu")
+    (unit.folder / "unit.json").write_text(json.dumps(facts) + "\n")
     _write(session_scores(predictions), unit.folder / "scores.parquet")
-
-
-def _unit_digest(
-    experiment: Experiment, split: Split, labelled: Sequence[Session], seed: int, code: str
-) -> str:
-    facts = {
-        "code": code,
-        "model": experiment.model.what_matters(),
-        "split": (experiment.dataset, split.name, split.fold),
-        "scaling": experiment.scaling,
-        "labelled": sorted(provenance.session_digest(session) for session in labelled),
-        "seed": seed,
-        "parts": {
-            part: [provenance.session_digest(session) for session in members]
-            for part, members in split.parts.items()
-        },
-    }
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
 
 
 def _gather(units: Sequence[Unit], name: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from qoe_core import metrics
+from qoe_core.mappings import first_order
 from qoe_core.models.interface import Fitted, Prediction, training_ratings
 from qoe_core.qos import LabelScale
 from qoe_core.session import Session
@@ -84,10 +85,10 @@ def _with_trace_means(overall: pd.DataFrame) -> pd.DataFrame:
     train = overall[overall["part"] == "train"]
     if np.ptp(train["trace_mean"]) < FLAT:
         return overall.drop(columns="trace_mean")
-    slope, offset = np.polyfit(train["trace_mean"], train["rated"], 1)
+    mapping = first_order(train["trace_mean"].to_numpy(), train["rated"].to_numpy())
     derived = overall.assign(
         model=overall["model"].astype(str) + TRACE_MEAN,
-        predicted=offset + slope * overall["trace_mean"],
+        predicted=mapping(overall["trace_mean"].to_numpy()),
     )
     return pd.concat([overall, derived], ignore_index=True).drop(columns="trace_mean")
 
@@ -112,9 +113,9 @@ def session_scores(predictions: pd.DataFrame) -> pd.DataFrame:
             half_width = None if np.isnan(low).any() else (high - low) / 2
             for metric, value in metrics.session_scores(predicted, rated, half_width).items():
                 rows.append((indices[0], start, metric, np.nan if value is None else value))
-    first, *others = zip(*rows, strict=True)
-    numbers = pd.DataFrame(dict(zip(("from_second", "metric", "value"), others, strict=True)))
-    return _beside(predictions[SCORE_COLUMNS].iloc[list(first)], numbers)
+    numbers = pd.DataFrame(rows, columns=["row", "from_second", "metric", "value"])
+    identity = predictions[SCORE_COLUMNS].iloc[numbers.pop("row").astype(int)]
+    return _beside(identity, numbers)
 
 
 def _second_columns(

@@ -20,7 +20,7 @@ from qoe_core.session import Session
 PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
 # the modules that a prediction or score passes through; readers show in the sessions they return
 CODE = ("session", "splits", "qos", "batches", "losses", "checkpoint", "training", "metrics")
-CODE += ("predictions", "experiment")
+CODE += ("mappings", "predictions", "experiment")
 
 
 def code_digest() -> str:
@@ -67,18 +67,25 @@ def commit() -> str:
     return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
 
 
-def record(sessions: Sequence[Session], started: float) -> dict[str, object]:
-    """Versions, commit, data digests, seconds since `started` (perf_counter), memory, device."""
+def stamp(started: float, device: str) -> dict[str, object]:
+    """Commit, seconds since `started` (perf_counter) and the device that `device` stands for."""
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    return {
+        "commit": commit(),
+        "seconds": round(time.perf_counter() - started, 2),
+        "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+    }
+
+
+def record(sessions: Sequence[Session]) -> dict[str, object]:
+    """Versions, digests of the files and sessions that were read, and peak memory (MB)."""
     files = sorted({path for session in sessions for path in session.sources})
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return {
-        "commit": commit(),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "files": {path.name: file_digest(path) for path in files},
         "sessions": {session.name: session_digest(session) for session in sessions},
-        "seconds": round(time.perf_counter() - started, 1),
         "peak_memory_mb": round(max(own, workers) / 1024),
     }

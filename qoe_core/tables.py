@@ -131,7 +131,7 @@ def _cell(row: pd.Series, metric: str) -> str:
 
 
 def spread(table: pd.DataFrame, target: str, metric: str) -> pd.DataFrame:
-    """Mean, median and SD of one metric, train beside test; models down, in the order of `table`."""
+    """Mean, median and SD of one metric, train beside test; models down as in `table`."""
     chosen = table[(table["target"] == target) & (table["metric"] == metric)]
     columns = {
         f"{part} {name}": chosen[chosen["part"] == part].set_index("model")[name]

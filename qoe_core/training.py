@@ -77,7 +77,12 @@ def fit(
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
-    fingerprint = {"config": dataclasses.asdict(config), "seed": seed, "n_train": len(train)}
+    fingerprint = {
+        **dataclasses.asdict(config),
+        "seed": seed,
+        "n_train": len(train),
+        "module": str(module),
+    }
     progress = Progress()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from torch import nn
 from qoe_core import checkpoint
 from qoe_core.checkpoint import Progress
 
-RUN = {"config": {"n_epochs": 3}, "seed": 0, "n_train": 4}
+RUN = {"n_epochs": 3, "seed": 0}
 
 
 class Marker:
@@ -147,7 +147,7 @@ def test_a_run_goes_on_with_the_best_weights_it_had(trained, stored, untrained):
 def test_the_checkpoint_of_another_run_is_refused(stored, untrained, refuses):
     other = {**RUN, "seed": 1}
     with refuses(
-        f"{stored}: belongs to {RUN}, expected {other}; "
+        f"{stored}: belongs to another run: seed is 0 there and 1 here; "
         "train into another folder or delete this one"
     ):
         checkpoint.restore(stored, *untrained, other)
@@ -157,7 +157,8 @@ def test_finished_weights_are_refused_as_a_checkpoint(tmp_path, untrained, refus
     path = tmp_path / "weights.safetensors"
     checkpoint.save(path, untrained[0].state_dict(), {"inputs": {}, "scaling": {}})
     with refuses(
-        f"{path}: belongs to None, expected {RUN}; train into another folder or delete this one"
+        f"{path}: belongs to another run: n_epochs is None there and 3 here; "
+        "seed is None there and 0 here; train into another folder or delete this one"
     ):
         checkpoint.restore(path, *untrained, RUN)
 

@@ -34,15 +34,9 @@ def test_the_event_files_hold_the_history(examples, tmp_path):
 
 def test_the_checkpoint_of_another_configuration_is_refused(examples, tmp_path, refuses):
     trained(examples, tmp_path)
-    settings = "'precision': 'float32', 'loss': {'mse': 1.0, 'plcc': 0.1, 'overall': 1.0}}"
-    shown = (
-        "{{'config': {{'n_epochs': {}, 'batch_size': 4, 'learning_rate': 0.003, 'decay': 0.97, "
-        "'weight_decay': 0.01, 'clip_norm': 1.0, 'patience': 15, 'device': 'cpu', {}, "
-        "'seed': 0, 'n_train': 7}}"
-    )
     with refuses(
-        f"{tmp_path / CHECKPOINT}: belongs to {shown.format(4, settings)}, expected "
-        f"{shown.format(9, settings)}; train into another folder or delete this one"
+        f"{tmp_path / CHECKPOINT}: belongs to another run: n_epochs is 4 there and 9 here; "
+        "train into another folder or delete this one"
     ):
         trained(examples, tmp_path, TrainConfig(n_epochs=9, batch_size=4, device="cpu"))
 
