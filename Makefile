@@ -41,7 +41,7 @@ define chapter
 	flock --nonblock 9 || { \
 		echo "make $@ is already running in this folder; wait for it or stop it" >&2; exit 1; }; \
 	exec env PATH="$(CURDIR)/$(BIN):$$PATH" $(1) setpriv --pdeathsig KILL snakemake --cores all \
-		--resources gpu=1 --nolock --rerun-incomplete --quiet host rules
+		--resources gpu=1 --nolock --rerun-incomplete --quiet host reason
 endef
 
 results: .venv/.installed  ## make every figure and table of the chapter; goes on where it stopped

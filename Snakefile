@@ -47,7 +47,7 @@ TABLE_CODE = sources(
     "metrics.py", "statistics.py", "bootstrap.py", "resampled_metrics.py", "blocks.py", "tables.py"
 )
 PAPERMILL = (
-    "papermill {input.notebook} {output.notebook} -f {input.params} --cwd notebooks -k python3 "
+    "exec setpriv --pdeathsig KILL papermill {input.notebook} {output.notebook} -f {input.params} --cwd notebooks -k python3 "
     "--no-progress-bar --log-output --log-level WARNING"
 )
 
@@ -67,6 +67,7 @@ rule results:
 
 
 rule data:
+    message: "00_data: {wildcards.dataset}"
     input:
         DATA_CODE,
         SHOW_CODE,
@@ -82,6 +83,7 @@ rule data:
 
 
 rule train:
+    message: "02_train: {wildcards.model}, {wildcards.variant}"
     input:
         TRAIN_CODE,
         notebook="notebooks/02_train.ipynb",
@@ -98,6 +100,7 @@ rule train:
 
 
 rule tables:
+    message: "03_results: {wildcards.variant}"
     input:
         runs_of("03_results"),
         TABLE_CODE,
@@ -115,6 +118,7 @@ rule tables:
 
 
 rule traces:
+    message: "04_traces: {wildcards.variant}"
     input:
         runs_of("04_traces"),
         SHOW_CODE,
@@ -129,6 +133,7 @@ rule traces:
 
 
 rule protocol:
+    message: "05_protocol: {wildcards.variant}"
     input:
         runs_of("05_protocol"),
         TRAIN_CODE,

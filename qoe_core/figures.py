@@ -87,7 +87,8 @@ def draw_scores(ax: Axes, sessions: Sequence[Session]) -> None:
     """Histograms of the released scores: every rated second, and every overall score."""
     rated = [s.rated for s in sessions if s.rated is not None]
     overall = [s.overall for s in sessions if s.overall is not None]
-    bins = np.linspace(*_extremes([*rated, overall]), 31)
+    scores = np.concatenate([*rated, overall])
+    bins = np.linspace(scores.min(), scores.max(), 31)
     if rated:
         ax.hist(np.concatenate(rated), bins, density=True, alpha=0.6, label="continuous, seconds")
     if overall:
@@ -195,11 +196,6 @@ def draw_pairs(ax: Axes, first: pd.Series, second: pd.Series) -> None:
         ax.plot([0, 1], [first[model], second[model]], "o-", ms=3, lw=1, color=colour, label=model)
     ax.set_xticks([0, 1], [first.name, second.name])
     ax.set_xlim(-0.3, 1.3)
-
-
-def _extremes(arrays: Sequence[Sequence[float]]) -> tuple[float, float]:
-    joined = np.concatenate([np.asarray(array, float) for array in arrays])
-    return float(joined.min()), float(joined.max())
 
 
 def _shade(ax: Axes, stalled: Float[np.ndarray, " time"]) -> None:

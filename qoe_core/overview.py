@@ -71,9 +71,11 @@ def rating_spread(groups: Sequence[Sequence[Session]]) -> float:
 
 
 def _inputs_digest(session: Session) -> str:
-    digest = hashlib.sha256(f"{session.content} {session.device} {session.duration_s}".encode())
+    names = sorted(session.quality)
+    identity = (session.content, session.device, session.duration_s, names)
+    digest = hashlib.sha256(repr(identity).encode())
     arrays = [session.stalls, session.bitrate_kbps]
-    for array in (*arrays, *(session.quality[name] for name in sorted(session.quality))):
+    for array in (*arrays, *(session.quality[name] for name in names)):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

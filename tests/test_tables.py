@@ -86,10 +86,9 @@ def rows_of(table, **wanted):
 
 
 def test_exported_columns_are_those_of_the_contract():
-    assert tables.COLUMNS == [
-        *("dataset", "split", "target", "model", "part", "metric", "seeds", "n", "undefined"),
-        *("mean", "low", "high", "median", "sd", "diff_mean", "diff_low", "diff_high"),
-    ]
+    names = "dataset split target model part metric seeds n undefined mean low high median sd"
+    expected = [*names.split(), "diff_mean", "diff_low", "diff_high"]
+    assert list(tables.COLUMNS) == expected
 
 
 def test_results_hold_every_exported_column_in_order(table):

@@ -1,0 +1,72 @@
+import pytest
+
+from qoe_core import library, paths
+from qoe_core.datasets import catalog, live_netflix, waterloo
+from qoe_core.simulate import corpus
+
+NAMES = ", ".join(["simulated", *catalog.CATALOG])
+
+
+@pytest.fixture
+def _no_data(monkeypatch):
+    monkeypatch.setattr(paths, "DATA", None)
+
+
+@pytest.mark.usefixtures("_no_data")
+def test_simulated_sessions_need_no_released_data():
+    found = library.sessions("simulated")
+    config = corpus.CorpusConfig()
+    assert len(found) == config.n_contents * config.n_patterns
+    assert {session.dataset for session in found} == {"simulated"}
+
+
+@pytest.mark.usefixtures("_no_data")
+def test_released_sessions_say_which_variable_to_set():
+    with pytest.raises(ValueError, match="lfovia: QOE_DATA is not set"):
+        library.sessions("lfovia")
+
+
+def test_an_unknown_name_is_refused_with_all_names(refuses):
+    with refuses(f"no data set is called 'live_nflx', expected one of {NAMES}"):
+        library.sessions("live_nflx")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "module"),
+    [("simulated", corpus), ("live_netflix", live_netflix), ("waterloo4", waterloo)],
+)
+def test_the_notes_of_a_data_set_are_those_of_its_reader(dataset, module):
+    assert library.reader_module(dataset) is module
+
+
+@pytest.mark.parametrize("dataset", ["simulated", *catalog.CATALOG])
+def test_every_data_set_has_notes(dataset):
+    assert library.reader_module(dataset).__doc__
+
+
+@pytest.mark.usefixtures("_no_data")
+@pytest.mark.parametrize("split", ["leave-content-out", "strict", "random-by-video"])
+@pytest.mark.parametrize("dataset", ["simulated", "lfovia"])
+def test_other_splits_need_no_training_lists(dataset, split):
+    assert library.training_lists(dataset, split) is None
+
+
+@pytest.mark.parametrize("dataset", ["simulated", "waterloo1"])
+def test_training_lists_are_refused_where_none_were_released(dataset, refuses):
+    with refuses(
+        f"{dataset} has no released training lists, expected one of "
+        "['lfovia', 'live_http', 'live_netflix']; use leave-content-out"
+    ):
+        library.training_lists(dataset, "released")
+
+
+@pytest.mark.human
+@pytest.mark.skipif(
+    paths.DATA is None, reason="QOE_DATA is not set; set it to the folder of the released data sets"
+)
+@pytest.mark.parametrize("dataset", library.TRAINING_LISTS)
+def test_released_lists_name_only_sessions_that_are_read(dataset):
+    names = {session.name for session in library.sessions(dataset)}
+    lists = library.training_lists(dataset, "released")
+    assert lists.keys() <= names
+    assert {name for listed in lists.values() for name in listed} <= names

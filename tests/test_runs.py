@@ -1,0 +1,105 @@
+import json
+
+import pandas as pd
+import pytest
+import torch
+
+from qoe_core import checkpoint, runs
+from qoe_core.training import CHECKPOINT
+
+WHERE = ("chapter", "tiny", "strict")
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """An empty folder of runs."""
+    monkeypatch.setattr(runs, "RUNS", tmp_path)
+    return tmp_path
+
+
+def finished(model, table, commit="abc", units=()):
+    """The folder of an experiment with one table, as `run` leaves it."""
+    folder = runs.run_folder(*WHERE, model)
+    folder.mkdir(parents=True)
+    table.to_parquet(folder / "scores.parquet")
+    record = {"commit": commit, "units": dict(units)}
+    (folder / "run.json").write_text(json.dumps(record))
+    return folder
+
+
+def trained(folder, digest, rows):
+    path = folder / "units" / digest / CHECKPOINT
+    path.parent.mkdir(parents=True)
+    checkpoint.save(path, {"weight": torch.zeros(1)}, {"rows": rows})
+
+
+def test_an_experiment_has_a_folder_by_study_data_split_and_model(root):
+    assert runs.run_folder(*WHERE, "gru") == root / "chapter" / "tiny--strict" / "gru"
+
+
+@pytest.mark.usefixtures("root")
+def test_tables_of_several_experiments_come_one_after_another():
+    finished("gru", pd.DataFrame({"model": ["gru"] * 2, "value": [1.0, 2.0]}))
+    finished("ridge", pd.DataFrame({"model": ["ridge"], "value": [3.0]}))
+    found = runs.load(*WHERE, ["ridge", "gru"], "scores")
+    assert found["model"].tolist() == ["ridge", "gru", "gru"]
+    assert found.index.tolist() == [0, 1, 2]
+
+
+def test_an_experiment_that_was_not_run_is_refused_with_how_to_run_it(root, refuses):
+    finished("gru", pd.DataFrame({"value": [1.0]}))
+    with refuses(
+        f"{root}/chapter/tiny--strict/ridge/scores.parquet: no such table; `make results` writes "
+        "it, or notebooks/02_train.ipynb with study='chapter', dataset='tiny', split='strict', "
+        "model='ridge'"
+    ):
+        runs.load(*WHERE, ["gru", "ridge"], "scores")
+
+
+@pytest.mark.usefixtures("root")
+def test_an_exploration_is_not_read_as_the_chapter():
+    finished("gru", pd.DataFrame({"value": [1.0]}))
+    with pytest.raises(ValueError, match="no such table"):
+        runs.load("explore", "tiny", "strict", ["gru"], "scores")
+
+
+@pytest.mark.usefixtures("root")
+def test_an_empty_table_does_not_change_the_types_of_the_others():
+    finished("gru", pd.DataFrame({"seed": [1, 2]}))
+    finished("ridge", pd.DataFrame({"seed": []}, dtype=object))
+    assert runs.load(*WHERE, ["ridge", "gru"], "scores")["seed"].tolist() == [1, 2]
+    assert runs.load(*WHERE, ["ridge", "gru"], "scores")["seed"].dtype == int
+
+
+@pytest.mark.usefixtures("root")
+def test_only_empty_tables_give_an_empty_one_with_their_columns():
+    finished("gru", pd.DataFrame(columns=["seed", "value"]))
+    found = runs.load(*WHERE, ["gru"], "scores")
+    assert list(found.columns) == ["seed", "value"]
+    assert found.empty
+
+
+@pytest.mark.usefixtures("root")
+def test_each_experiment_says_which_commit_ran_it():
+    finished("gru", pd.DataFrame({"value": [1.0]}), commit="abc")
+    finished("ridge", pd.DataFrame({"value": [1.0]}), commit="def+changes")
+    assert runs.commits(*WHERE, ["ridge", "gru"]) == {"ridge": "def+changes", "gru": "abc"}
+
+
+@pytest.mark.usefixtures("root")
+def test_history_has_a_row_a_unit_and_epoch():
+    units = {"a, seed 0": "d0", "b, seed 0": "d1"}
+    folder = finished("gru", pd.DataFrame({"value": [1.0]}), units=units)
+    trained(folder, "d0", [{"epoch": 1, "train/loss": 0.5}, {"epoch": 2, "train/loss": 0.25}])
+    trained(folder, "d1", [{"epoch": 1, "train/loss": 0.75}])
+    assert runs.histories(folder).to_dict("list") == {
+        "unit": ["a, seed 0", "a, seed 0", "b, seed 0"],
+        "epoch": [1, 2, 1],
+        "train/loss": [0.5, 0.25, 0.75],
+    }
+
+
+@pytest.mark.usefixtures("root")
+def test_a_model_without_epochs_has_an_empty_history():
+    folder = finished("ridge", pd.DataFrame({"value": [1.0]}), units={"a, seed 0": "d0"})
+    assert runs.histories(folder).empty
