@@ -44,7 +44,7 @@ TRAIN_CODE = DATA_CODE + sources(
 )  # fmt: skip
 SHOW_CODE = sources("manifest.py", "figures.py", "overview.py", "traces.py", "protocol.py")
 TABLE_CODE = sources(
-    "metrics.py", "statistics.py", "bootstrap.py", "resampled_metrics.py", "blocks.py", "tables.py"
+    "metrics.py", "statistics.py", "bootstrap.py", "resampled_metrics.py", "blocks.py", "tables.py", "pooled.py"
 )
 PAPERMILL = (
     "exec setpriv --pdeathsig KILL papermill {input.notebook} {output.notebook} -f {input.params} --cwd notebooks -k python3 "

@@ -16,7 +16,7 @@ ORDER = [
     *("paths", "torchvision_schemas", "session", "datasets", "simulate", "library", "overview"),
     *("splits", "qos", "batches", "losses", "checkpoint", "training", "models", "parallel"),
     *("metrics", "mappings", "statistics", "bootstrap", "resampled_metrics", "blocks"),
-    *("provenance", "predictions", "runs", "experiment", "protocol", "tables"),
+    *("provenance", "predictions", "runs", "experiment", "protocol", "tables", "pooled"),
     *("figures", "traces", "manifest", "bench", "profile"),
 ]
 LIBRARY = {
