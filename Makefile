@@ -9,13 +9,13 @@ PYTEST_NOTEBOOKS := $(SIMULATED) TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval-
 STRIP := $(BIN)/nbstripout --drop-output-type stream:stderr --keep-output --keep-count --keep-id
 
 .DEFAULT_GOAL := help
-.PHONY: help results test check notebooks strict lab bench profile clean unit-tests simulated-chapter
+.PHONY: help results test check notebooks strict store lab bench profile clean unit-tests simulated-chapter
 .NOTPARALLEL:
 
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 # Small models are slower on many threads, and several run at once
-results test notebooks strict bench profile: export OMP_NUM_THREADS = 1
-results test notebooks strict bench profile: export MKL_NUM_THREADS = 1
+results test notebooks strict store bench profile: export OMP_NUM_THREADS = 1
+results test notebooks strict store bench profile: export MKL_NUM_THREADS = 1
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,11 @@ notebooks: simulated-chapter  ## run every notebook, compare the outputs that ar
 
 strict: simulated-chapter  ## run every notebook, compare all stored outputs
 	@$(PYTEST_NOTEBOOKS) --nbval
+
+store: simulated-chapter  ## run every notebook with its defaults and keep the outputs
+	@cd notebooks && $(SIMULATED) TQDM_DISABLE=1 ../$(BIN)/jupyter nbconvert --to notebook --execute \
+		--inplace --log-level WARN *.ipynb
+	@$(STRIP) notebooks/*.ipynb
 
 lab: .venv/.installed  ## open JupyterLab on this machine, kernel "QoE"
 	@exec $(BIN)/jupyter lab --ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root)
