@@ -13,6 +13,12 @@ import yaml
 from qoe_core import paths
 from qoe_core.datasets import catalog
 
+if paths.DATA is not None and not catalog.found():
+    folders = ", ".join(release.folder for release in catalog.RELEASES)
+    raise ValueError(
+        f"QOE_DATA is {paths.DATA}, which holds none of the folders {folders}; "
+        "is it the folder above them? Unset QOE_DATA to run on simulated sessions"
+    )
 DATASETS = catalog.found() or ["simulated"]
 PARAMS = {p.stem: yaml.safe_load(p.read_text()) for p in sorted(paths.PARAMS.glob("*.yaml"))}
 

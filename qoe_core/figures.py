@@ -74,7 +74,7 @@ def draw_session(ax: Axes, session: Session) -> None:
         metric = min(session.quality)
         ax.plot(second, session.quality[metric], color=INK)
         ax.set_ylabel(metric)
-    ax.set_title(session.name, fontsize=6)
+    ax.set_title(session.name.replace("_", "\n", 1), fontsize=5)
     ax.set_xlabel("time (s)")
     if session.bitrate_kbps is not None:
         right = ax.twinx()
@@ -184,9 +184,9 @@ def draw_splits(ax: Axes, table: pd.DataFrame, metric: str) -> None:
         x = np.arange(len(splits)) + 0.12 * (i - (len(models) - 1) / 2)
         bars = np.abs(rows[["low", "high"]].to_numpy().T - rows["mean"].to_numpy())
         ax.errorbar(x, rows["mean"], bars, fmt="o", ms=4, lw=1.2, label=model)
-    ax.set_xticks(range(len(splits)), splits)
+    ax.set_xticks(range(len(splits)), [split.replace("-", "-\n", 1) for split in splits])
     ax.set(ylabel=f"{metric.upper()}, test")
-    ax.legend()
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(models))
 
 
 def draw_pairs(ax: Axes, first: pd.Series, second: pd.Series) -> None:

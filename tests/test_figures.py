@@ -90,7 +90,7 @@ def test_a_session_shows_its_rating_and_its_bitrate(ax, make_session):
     assert lines(left) == [session.rated.tolist()]
     assert lines(right) == [session.bitrate_kbps.tolist()]
     assert (left.get_ylabel(), right.get_ylabel()) == ("rated", "kbit/s")
-    assert left.get_title() == session.name
+    assert left.get_title() == session.name.replace("_", "\n", 1)
 
 
 def test_a_session_is_grey_where_it_stalled(ax, make_session):
