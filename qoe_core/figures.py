@@ -110,7 +110,7 @@ def draw_around_stalls(
     """Mean rating around the start of each stall, minus its value at the start; returns the count.
 
     A stall counts where the whole window lies inside its session. The band is the 95 % interval of
-    the mean over stalls, as if they were independent.
+    the mean over stalls, as if they were independent; a single stall draws nothing.
     """
     windows = []
     for session in sessions:
@@ -119,9 +119,9 @@ def draw_around_stalls(
             if first >= 0 and int(start) + after_s < session.n_seconds:
                 window = session.rated[first : int(start) + after_s + 1]
                 windows.append(window - window[before_s])
-    if windows:
+    if len(windows) > 1:
         stacked = np.stack(windows)
-        mean, sem = stacked.mean(0), stacked.std(0) / np.sqrt(len(stacked))
+        mean, sem = stacked.mean(0), stacked.std(0, ddof=1) / np.sqrt(len(stacked))
         second = np.arange(-before_s, after_s + 1)
         ax.axvline(0, color="0.7", lw=0.8)
         ax.plot(second, mean, color=INK)

@@ -21,7 +21,9 @@ def leakage(study: str, dataset: str, splits: Sequence[str], models: Sequence[st
     tables = []
     for split in splits:
         scores = runs.load(study, dataset, split, models, "scores")
-        tables.append(_test_scores(scores, from_second=0).assign(split=split))
+        table = _test_scores(scores, from_second=0)
+        table.insert(0, "split", split)
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
