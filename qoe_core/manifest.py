@@ -1,7 +1,8 @@
 """Every exported figure and table with its producer: notebook, commit, parameters, runs.
 
 The only module that writes under figures/. A file that comes out the same again keeps its record,
-so a second run changes nothing. `python -m qoe_core.manifest` lists what is there.
+so a second run changes nothing. `python -m qoe_core.manifest` lists what was made of the data sets
+that are found.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qoe_core import provenance
+from qoe_core.datasets import catalog
 from qoe_core.paths import FIGURES
 
 MANIFEST = "manifest.json"
@@ -100,8 +102,11 @@ def _locked_manifest() -> Iterator[dict[str, dict[str, object]]]:
 
 
 def main() -> None:
-    """Print every exported file with its producer and commit."""
+    """Print every exported file of the data there is, with its producer and commit."""
+    datasets = catalog.found() or ["simulated"]
     for key, record in read().items():
+        if record["parameters"].get("dataset") not in datasets:
+            continue
         sys.stdout.write(f"figures/{key}  {record['producer']} @ {str(record['commit'])[:12]}\n")
 
 

@@ -11,7 +11,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from qoe_core import figures, manifest, provenance
+from qoe_core import figures, manifest, paths, provenance
 from qoe_core.manifest import Producer
 
 WRITERS = ("first", "second", "killed")
@@ -260,9 +260,12 @@ def test_an_exported_figure_stays_open_for_the_notebook(folder, producer):
     assert still_open == [fig.number]
 
 
-def test_the_list_shows_each_file_with_producer_and_commit(folder, producer, capsys, monkeypatch):
+def test_the_list_shows_each_file_of_the_data_there_is(folder, capsys, monkeypatch):
     monkeypatch.setattr(provenance, "commit", lambda: "0123456789abcdef+changes")
-    producer.text("results", "table.tex")
+    monkeypatch.setattr(paths, "DATA", None)
+    for dataset in ("simulated", "lfovia"):
+        made = Producer(notebook="03_results", parameters={"dataset": dataset})
+        made.text("results", f"{dataset}.tex")
     manifest.main()
-    expected = "figures/03_results/table.tex  notebooks/03_results.ipynb @ 0123456789ab\n"
+    expected = "figures/03_results/simulated.tex  notebooks/03_results.ipynb @ 0123456789ab\n"
     assert capsys.readouterr().out == expected
