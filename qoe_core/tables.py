@@ -171,7 +171,8 @@ def published(dataset: str) -> pd.DataFrame:
     path = resources.files("qoe_core") / "published.csv"
     with path.open() as file:
         table = pd.read_csv(file, comment="#", dtype={"note": str})
-    return table[table["dataset"] == dataset].drop(columns=["dataset"]).reset_index(drop=True)
+    chosen = table[table["dataset"] == dataset].fillna({"note": ""})
+    return chosen.drop(columns=["dataset"]).reset_index(drop=True)
 
 
 def as_latex(table: pd.DataFrame, note: str) -> str:
