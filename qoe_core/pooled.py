@@ -11,7 +11,7 @@ import pandas as pd
 
 from qoe_core import runs
 from qoe_core.blocks import on_one_scale
-from qoe_core.bootstrap import Estimate, draw_contents, interval
+from qoe_core.bootstrap import MOST_UNDEFINED, Estimate, draw_contents, interval
 from qoe_core.mappings import first_order, logistic4, third_order_monotone
 from qoe_core.metrics import UndefinedCorrelation, plcc, rmse
 
@@ -27,7 +27,9 @@ def pooled_seconds(study: str, dataset: str, split: str, models: Sequence[str]) 
     """PLCC and RMSE over all seconds of all folds of a part, mean over seeds, with intervals.
 
     Columns: model, part, seeds, n (seconds of one seed), undefined (seeds), then plcc, plcc_low,
-    plcc_high, rmse, rmse_low, rmse_high; labels on [0, 1], each on the scale of its fold.
+    plcc_high, rmse, rmse_low, rmse_high; labels on [0, 1], each on the scale of its fold. Bounds
+    are NaN where over MOST_UNDEFINED of the draws have no value, as for a constant over few
+    contents.
     """
     rows = []
     for model in models:
@@ -61,8 +63,11 @@ def _pooled_row(seeds: Sequence[pd.DataFrame]) -> dict[str, float]:
         known = np.isfinite(drawn)
         totals = np.where(known, drawn, 0.0).sum(0)
         means = np.where(known.any(0), totals / np.maximum(known.sum(0), 1), np.nan)
-        bounds = interval(Estimate(value=np.mean(values, 0), drawn=means[:, None]))
-        row |= {name: bounds.value[0], f"{name}_low": bounds.low[0], f"{name}_high": bounds.high[0]}
+        low = high = np.nan
+        if np.isnan(means).mean() <= MOST_UNDEFINED:
+            bounds = interval(Estimate(value=np.mean(values, 0), drawn=means[:, None]))
+            low, high = bounds.low[0], bounds.high[0]
+        row |= {name: np.mean(values), f"{name}_low": low, f"{name}_high": high}
         if name == "plcc":
             row["undefined"] = int(np.isnan(values).sum())
     return row

@@ -85,6 +85,17 @@ def test_pooled_rows_count_seconds_of_one_seed_and_undefined_seeds(written):
     assert (row["seeds"], row["n"], row["undefined"]) == (2, 60, 0)
 
 
+def test_a_constant_of_each_content_has_a_correlation_but_no_bounds(written):
+    seconds, _ = written
+    folder = runs.run_folder("chapter", "tiny", "leave-content-out", "ridge")
+    level = seconds["content"].map({"a": 0.1, "b": 0.5, "c": 0.3})
+    seconds.assign(predicted=level).to_parquet(folder / "predictions.parquet")
+    row = asked(pooled.pooled_seconds).iloc[0]
+    assert -1 <= row["plcc"] <= 1
+    assert np.isnan(row["plcc_low"])
+    assert row["rmse_low"] <= row["rmse"] <= row["rmse_high"]
+
+
 def test_first_order_mapping_leaves_plcc_and_gives_the_least_squares_rmse(written):
     _, overall = written
     row = asked(pooled.mapped_overall).iloc[0]
