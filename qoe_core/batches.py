@@ -31,8 +31,15 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`."""
-        moved = (self.inputs, self.valid, self.rated, self.overall)
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in moved))
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self._tensors))
+
+    def pin_memory(self) -> "Batch":
+        """The same batch where a GPU can fetch it while the CPU goes on."""
+        return Batch(*(tensor.pin_memory() for tensor in self._tensors))
+
+    @property
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.inputs, self.valid, self.rated, self.overall
 
 
 def collate(examples: Sequence[Example]) -> Batch:

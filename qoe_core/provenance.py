@@ -17,10 +17,10 @@ import torch
 from qoe_core.paths import ROOT
 from qoe_core.session import Session
 
-PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
+PACKAGES = ("av", "numpy", "pandas", "scikit-learn", "scipy", "timm", "torch")
 # the modules that a prediction or score passes through; readers show in the sessions they return
-CODE = ("session", "splits", "qos", "batches", "losses", "checkpoint", "training", "metrics")
-CODE += ("mappings", "predictions", "experiment")
+CODE = ("session", "splits", "qos", "batches", "losses", "checkpoint", "loading", "training")
+CODE += ("metrics", "mappings", "predictions", "experiment")
 
 
 def code_digest() -> str:

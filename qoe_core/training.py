@@ -8,7 +8,7 @@ are the same run.
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from qoe_core import losses
-from qoe_core.batches import Batch, Example, collate
+from qoe_core.batches import Batch, Example
 from qoe_core.checkpoint import Progress, restore, store
+from qoe_core.loading import Loader, in_turn
 from qoe_core.losses import LossConfig
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -39,19 +40,27 @@ class TrainConfig:
     patience: int = 15  # epochs without a better validation loss before stopping
     device: str = "auto"  # cuda where there is one, else cpu; or either by name
     precision: str = "float32"  # or bfloat16: mixed precision
+    loaders: int = 0  # processes that load batches ahead; 0 where examples lie in memory
     loss: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self):
         """Refuse settings that would fail, or train nothing, after hours."""
         sizes = (self.n_epochs, self.batch_size, self.patience)
         rates = (self.learning_rate, self.decay, self.clip_norm)
-        if min(sizes) < 1 or min(rates) <= 0 or self.weight_decay < 0 or self.decay > 1:
+        positive = min(sizes) >= 1 and min(rates) > 0
+        if not positive or self.decay > 1 or min(self.weight_decay, self.loaders) < 0:
             raise ValueError(f"{self}: expected counts of at least 1, positive rates, decay <= 1")
         if self.precision not in PRECISIONS or self.device not in ("auto", "cpu", "cuda"):
             raise ValueError(
                 f"precision {self.precision!r} on device {self.device!r}: expected one of "
                 f"{list(PRECISIONS)} on auto, cpu or cuda"
             )
+
+    def what_matters(self) -> dict[str, object]:
+        """The fields that change the numbers; who loads the batches does not."""
+        facts = dataclasses.asdict(self)
+        del facts["loaders"]
+        return facts
 
 
 def fit(
@@ -78,11 +87,12 @@ def fit(
         module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
     fingerprint = {
-        **dataclasses.asdict(config),
+        **config.what_matters(),
         "seed": seed,
         "n_train": len(train),
         "module": str(module),
     }
+    loaders = [Loader(part, device, config.loaders) for part in (train, validation)]
     progress = Progress()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +101,7 @@ def fit(
     with _scalars(folder, progress.epoch) as writer, torch.random.fork_rng():
         while not _finished(progress, config, bool(validation)):
             torch.manual_seed(seed * 1_000_003 + progress.epoch)
-            row = _epoch(module, optimizer, train, validation, config, progress.epoch, device)
+            row = _epoch(module, optimizer, *loaders, config, progress.epoch)
             progress.add(row, module)
             if folder is not None:
                 for name, value in row.items():
@@ -132,21 +142,20 @@ def _finished(progress: Progress, config: TrainConfig, has_validation: bool) -> 
 def _epoch(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
-    train: Sequence[Example],
-    validation: Sequence[Example],
+    train: Loader,
+    validation: Loader,
     config: TrainConfig,
     epoch: int,
-    device: torch.device,
 ) -> dict[str, float]:
     """One pass over the training examples, one over the validation examples; their mean losses."""
     rate = config.learning_rate * config.decay**epoch
     for group in optimizer.param_groups:
         group["lr"] = rate
     module.train()
-    order = [train[i] for i in torch.randperm(len(train)).tolist()]
+    order = torch.randperm(train.n_examples).tolist()
     sums: dict[str, float] = {}
     norms = []
-    for number, batch in enumerate(_batches(order, config.batch_size, device)):
+    for number, batch in enumerate(train.epoch(in_turn(order, config.batch_size))):
         terms = _terms(module, batch, config)
         _check_finite("loss", terms["loss"], config, epoch, number)
         optimizer.zero_grad()
@@ -155,29 +164,28 @@ def _epoch(
         optimizer.step()
         norms.append(norm.item())
         _add(sums, terms, len(batch.inputs))
-    row = {f"train/{name}": value / len(train) for name, value in sums.items()}
+    row = {f"train/{name}": value / train.n_examples for name, value in sums.items()}
     row |= {"learning_rate": rate, "gradient_norm": sum(norms) / len(norms)}
-    return row | _validation_row(module, validation, config, device, epoch)
+    return row | _validation_row(module, validation, config, epoch)
 
 
 def _validation_row(
-    module: nn.Module,
-    validation: Sequence[Example],
-    config: TrainConfig,
-    device: torch.device,
-    epoch: int,
+    module: nn.Module, validation: Loader, config: TrainConfig, epoch: int
 ) -> dict[str, float]:
-    if not validation:
+    if not validation.n_examples:
         return {}
     module.eval()
     sums: dict[str, float] = {}
+    rated = False
+    order = range(validation.n_examples)
     with torch.inference_mode():
-        for number, batch in enumerate(_batches(validation, config.batch_size, device)):
+        for number, batch in enumerate(validation.epoch(in_turn(order, config.batch_size))):
+            rated |= bool(batch.rated.isfinite().any())
             terms = _terms(module, batch, config)
             _check_finite("validation loss", terms["loss"], config, epoch, number)
             _add(sums, terms, len(batch.inputs))
-    row = {f"validation/{name}": value / len(validation) for name, value in sums.items()}
-    if not any(example.rated.isfinite().any() for example in validation):
+    row = {f"validation/{name}": value / len(order) for name, value in sums.items()}
+    if not rated:
         return row  # a correlation with labels that nobody gave would read as perfect
     metrics = {
         "metrics/validation_plcc": 1 - row["validation/plcc"],
@@ -202,11 +210,6 @@ def _terms(module: nn.Module, batch: Batch, config: TrainConfig) -> dict[str, Te
     return losses.total(
         continuous.float(), overall.float(), batch.rated, batch.overall, config.loss
     )
-
-
-def _batches(examples: Sequence[Example], size: int, device: torch.device) -> Iterator[Batch]:
-    for start in range(0, len(examples), size):
-        yield collate(examples[start : start + size]).to(device)
 
 
 def _add(sums: dict[str, float], terms: dict[str, Tensor], weight: int) -> None:

@@ -60,7 +60,7 @@ class ModelConfig:
             facts["inputs"] = dataclasses.asdict(self.seen)
         if self.base in NETWORKS:
             facts["sizes"] = (self.hidden, self.dropout)
-            facts["training"] = dataclasses.asdict(self.training)
+            facts["training"] = self.training.what_matters()
         return facts
 
 
