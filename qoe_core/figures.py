@@ -49,7 +49,7 @@ def draw_trace(
 ) -> None:
     """Rated against predicted quality over one session: CI as a band, stalls shaded grey."""
     second = np.arange(len(rated))
-    _shade(ax, stalled)
+    shade(ax, stalled)
     if band is not None:
         ax.fill_between(second, *band.T, color=INK, alpha=0.15, lw=0, label="95 % CI")
     ax.plot(second, rated, color=INK, lw=1.6, label="rated")
@@ -64,7 +64,7 @@ def draw_session(ax: Axes, session: Session) -> None:
     Without a continuous rating its first quality metric takes that place.
     """
     second = np.arange(session.n_seconds)
-    _shade(ax, session.stalled)
+    shade(ax, session.stalled)
     if session.rated_ci is not None:
         ax.fill_between(second, *session.rated_ci.T, color=INK, alpha=0.15, lw=0)
     if session.rated is not None:
@@ -198,7 +198,7 @@ def draw_pairs(ax: Axes, first: pd.Series, second: pd.Series) -> None:
     ax.set_xlim(-0.3, 1.3)
 
 
-def _shade(ax: Axes, stalled: Float[np.ndarray, " time"]) -> None:
+def shade(ax: Axes, stalled: Float[np.ndarray, " time"]) -> None:
     """Grey where the player stalled, darker for a larger part of the second."""
     for second in np.flatnonzero(stalled > 0):
         ax.axvspan(second - 0.5, second + 0.5, color="0.5", alpha=0.35 * stalled[second], lw=0)
