@@ -1,9 +1,10 @@
-"""The sessions of any data set by name: released ones from $QOE_DATA, simulated ones made here."""
+"""The sessions of any data set by name: released ones from $QOE_DATA, simulated ones built here."""
 
 import inspect
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
+from qoe_core import paths
 from qoe_core.datasets import catalog, lfovia, live_http, live_netflix
 from qoe_core.session import Session
 from qoe_core.simulate import corpus
@@ -16,14 +17,20 @@ TRAINING_LISTS = {
 }
 
 
+def is_simulated(dataset: str) -> bool:
+    """Whether a name is that of a simulated corpus; all of them begin with "simulated"."""
+    return corpus.NAME.fullmatch(dataset) is not None
+
+
 def sessions(dataset: str) -> list[Session]:
     """All sessions of one data set.
 
     Raises:
-        ValueError: an unknown name, or a release that is not found or not as it should be.
+        ValueError: an unknown name, a corpus that was not built, or a release that is not found or
+            not as it should be.
     """
-    if dataset == SIMULATED:
-        return corpus.simulate(corpus.CorpusConfig())
+    if is_simulated(dataset):
+        return corpus.read(paths.CORPORA / dataset)
     if dataset not in catalog.CATALOG:
         names = ", ".join([SIMULATED, *catalog.CATALOG])
         raise ValueError(f"no data set is called {dataset!r}, expected one of {names}")
@@ -32,7 +39,7 @@ def sessions(dataset: str) -> list[Session]:
 
 def reader_module(dataset: str) -> ModuleType:
     """The module that makes the sessions; its docstring is the data set's notes."""
-    return corpus if dataset == SIMULATED else inspect.getmodule(catalog.known(dataset).reader)
+    return corpus if is_simulated(dataset) else inspect.getmodule(catalog.known(dataset).reader)
 
 
 def training_lists(dataset: str, split: str) -> Mapping[str, Sequence[str]] | None:

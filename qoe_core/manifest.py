@@ -17,7 +17,7 @@ from io import BytesIO
 import pandas as pd
 from matplotlib.figure import Figure
 
-from qoe_core import provenance
+from qoe_core import library, provenance
 from qoe_core.datasets import catalog
 from qoe_core.paths import FIGURES
 
@@ -40,7 +40,7 @@ class Producer:
         The layout is computed for the first export and then fixed. The figure stays open.
         """
         marked = any(text.get_text() == SIMULATED for text in fig.texts)
-        if self.parameters.get("dataset") == "simulated" and not marked:
+        if library.is_simulated(str(self.parameters.get("dataset"))) and not marked:
             fig.text(0.995, 0.995, SIMULATED, ha="right", va="top", fontsize=7, color="0.4")
         for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {})):
             content = BytesIO()
@@ -103,7 +103,7 @@ def _locked_manifest() -> Iterator[dict[str, dict[str, object]]]:
 
 def main() -> None:
     """Print every exported file of the data there is, with its producer and commit."""
-    datasets = catalog.found() or ["simulated"]
+    datasets = catalog.found() or [library.SIMULATED]
     for key, record in read().items():
         if record["parameters"].get("dataset") not in datasets:
             continue

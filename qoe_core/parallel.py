@@ -34,7 +34,12 @@ Unit = TypeVar("Unit", bound=Named)
 
 
 def each(
-    work: Callable[[Unit], None], units: Sequence[Unit], *, workers: int | None, title: str
+    work: Callable[[Unit], object],
+    units: Sequence[Unit],
+    *,
+    workers: int | None,
+    title: str,
+    expected_s: float = 0.0,
 ) -> None:
     """Do `work` on every unit; the order in which they finish is not defined.
 
@@ -43,6 +48,7 @@ def each(
         units: what it is called with, one at a time.
         workers: processes; None for the cores there are.
         title: what the progress line says.
+        expected_s: about what a unit costs, so that long ones need not be tried alone first.
 
     Raises:
         RuntimeError: `work` failed on a unit, which it names; the others are done first.
@@ -51,7 +57,7 @@ def each(
     failed: dict[str, BaseException] = {}
     with tqdm(total=len(units), desc=title, disable=not units, mininterval=5) as progress:
         rest = list(units)
-        while rest and not _pool_pays(progress, n_workers):
+        while rest and not _pool_pays(progress, n_workers, expected_s):
             unit = rest.pop(0)
             try:
                 _alone(work, unit)
@@ -66,15 +72,15 @@ def each(
         raise RuntimeError(f"{len(failed)} of {len(units)} failed: {problems}") from first
 
 
-def _pool_pays(progress: tqdm, n_workers: int) -> bool:
+def _pool_pays(progress: tqdm, n_workers: int, expected_s: float) -> bool:
     """Whether what is left, at the pace so far, takes longer than starting workers would."""
-    if n_workers < 2 or not progress.n:
+    if n_workers < 2:
         return False
-    pace = (time.time() - progress.start_t) / progress.n
+    pace = (time.time() - progress.start_t) / progress.n if progress.n else expected_s
     return pace * (progress.total - progress.n) * (1 - 1 / n_workers) > POOL_START_S
 
 
-def _alone(work: Callable[[Unit], None], unit: Unit) -> None:
+def _alone(work: Callable[[Unit], object], unit: Unit) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -87,7 +93,7 @@ def _alone(work: Callable[[Unit], None], unit: Unit) -> None:
 
 
 def _pooled(
-    work: Callable[[Unit], None], units: Sequence[Unit], n_workers: int, progress: tqdm
+    work: Callable[[Unit], object], units: Sequence[Unit], n_workers: int, progress: tqdm
 ) -> dict[str, BaseException]:
     """The errors of the units that failed, by name; an interrupt leaves what has not begun."""
     context = multiprocessing.get_context("spawn")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ["QOE_DATA"]).expanduser().resolve() if os.environ.get("QOE_DATA") else None
+CORPORA = Path(os.environ.get("QOE_CORPORA", ROOT / "corpora")).resolve()  # simulated video
 RUNS = Path(os.environ.get("QOE_RUNS", ROOT / "runs")).resolve()
 STORE = Path(os.environ.get("QOE_STORE", ROOT / ".store")).resolve()
 FIGURES = Path(os.environ.get("QOE_FIGURES", ROOT / "figures")).resolve()

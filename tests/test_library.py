@@ -3,6 +3,9 @@ import pytest
 from qoe_core import library, paths
 from qoe_core.datasets import catalog, live_netflix, waterloo
 from qoe_core.simulate import corpus
+from qoe_core.simulate.build import build
+from qoe_core.simulate.contents import Display
+from qoe_core.simulate.ladder import Ladder
 
 NAMES = ", ".join(["simulated", *catalog.CATALOG])
 
@@ -12,12 +15,52 @@ def _no_data(monkeypatch):
     monkeypatch.setattr(paths, "DATA", None)
 
 
+@pytest.fixture
+def corpora(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "CORPORA", tmp_path)
+    return tmp_path
+
+
 @pytest.mark.usefixtures("_no_data")
-def test_simulated_sessions_need_no_released_data():
-    found = library.sessions("simulated")
-    config = corpus.CorpusConfig()
-    assert len(found) == config.n_contents * config.n_patterns
-    assert {session.dataset for session in found} == {"simulated"}
+def test_simulated_sessions_need_a_corpus_and_no_released_data(corpora):
+    config = corpus.CorpusConfig(
+        contents=("coffee",),
+        n_streamed=0,
+        playouts=("netflix0",),
+        seconds=2,
+        display=Display(width=128, height=72),
+        ladder=Ladder(bitrate_kbps=(60,), height=(72,)),
+    )
+    build(config, corpora / "simulated_one", workers=1)
+    (session,) = library.sessions("simulated_one")
+    assert (session.dataset, session.name) == ("simulated_one", "coffee_netflix0")
+
+
+@pytest.mark.parametrize("name", ["simulated", "simulated_small"])
+def test_a_corpus_that_was_not_built_is_refused_with_the_command_that_builds_it(
+    corpora, refuses, name
+):
+    with refuses(
+        f"{name}: {corpora / name} holds no complete corpus (corpus.json is missing); build it, or "
+        f"go on building it: python -m qoe_core.simulate {name}"
+    ):
+        library.sessions(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "simulated"),
+    [
+        ("simulated", True),
+        ("simulated_small", True),
+        ("simulated2", True),
+        ("lfovia", False),
+        ("not_simulated", False),
+        ("Simulated", False),
+        ("simulated/../lfovia", False),
+    ],
+)
+def test_a_name_tells_whether_a_data_set_is_simulated(name, simulated):
+    assert library.is_simulated(name) is simulated
 
 
 @pytest.mark.usefixtures("_no_data")
@@ -33,7 +76,12 @@ def test_an_unknown_name_is_refused_with_all_names(refuses):
 
 @pytest.mark.parametrize(
     ("dataset", "module"),
-    [("simulated", corpus), ("live_netflix", live_netflix), ("waterloo4", waterloo)],
+    [
+        ("simulated", corpus),
+        ("simulated_small", corpus),
+        ("live_netflix", live_netflix),
+        ("waterloo4", waterloo),
+    ],
 )
 def test_the_notes_of_a_data_set_are_those_of_its_reader(dataset, module):
     assert library.reader_module(dataset) is module

@@ -52,6 +52,16 @@ def test_workers_do_all_units_and_name_the_one_that_fails(units, refuses, refuse
     assert touched(units) == ["a", "c", "d", "e"]
 
 
+def test_long_work_goes_to_workers_without_a_first_try_here(units):
+    # what is defined in a test can be called here, but cannot be sent to a worker
+    def touch(unit):
+        unit.touch()
+
+    with pytest.raises(RuntimeError, match="5 of 5 failed: .*pickle"):
+        parallel.each(touch, units, workers=2, title="touching", expected_s=60.0)
+    assert touched(units) == []
+
+
 def test_an_error_keeps_its_cause(units):
     with pytest.raises(RuntimeError) as caught:
         parallel.each(Path.touch, units, workers=1, title="touching")

@@ -35,9 +35,12 @@ def highest_within(bitrate_kbps: tuple[int, ...], limit_kbps: float) -> int:
 
 @dataclass(frozen=True)
 class Fixed:
-    """The same rung throughout, as progressive download has it; refuses one the ladder lacks."""
+    """The same rung throughout, as progressive download has it; refuses one the ladder lacks.
 
-    rung: int = 4
+    The default is the middle of five (our choice): the top one mostly stalls on a slow network.
+    """
+
+    rung: int = 2
 
     def choose(self, state: State) -> int:
         """The fixed rung."""
@@ -104,7 +107,8 @@ class Hybrid:
 
     Source: the idea of DYNAMIC (Spiteri, Sitaraman, Sparacio, MMSys 2018), with its 10 s threshold.
     Deviations: BBA-0 in the place of BOLA, a single threshold without memory, and the limit of one
-    rung above what the throughput carries, because a short buffer cannot repay more.
+    rung above what the throughput carries, because a short buffer cannot repay more. A player that
+    holds 12 s decides with at most 10 s, so it climbs only with a full buffer.
     """
 
     throughput: Throughput = field(default_factory=Throughput)

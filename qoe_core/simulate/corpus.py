@@ -1,144 +1,198 @@
-"""The simulated corpus: every content streamed under every pattern and rated by the same panel.
+"""The simulated corpus: what it is made of, and the sessions of one that was built.
 
-A pattern is an ABR algorithm on a trace. Everything follows from the config, seed included; every
-session says `simulated` as its data set and device.
+Every content is streamed under every pattern and rated by the same panel. A pattern is an ABR
+algorithm on a throughput trace, or a LIVE-Netflix playout pattern. The video is real: x264 encodes
+of real pixels, measured by VMAF, rendered as the player showed them. The viewers are simulated, and
+every session says so in its data set's name and its device.
 """
 
+import json
+import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from qoe_core.datasets.timeline import Timeline
+from qoe_core import provenance
 from qoe_core.session import Session
 from qoe_core.simulate.abr import ABRS
-from qoe_core.simulate.contents import Content, draw_contents
-from qoe_core.simulate.ladder import NETFLIX_2015, Ladder, encode
-from qoe_core.simulate.player import PlaybackLog, Player, play
-from qoe_core.simulate.throughput import Markov, Trace, read_trace
-from qoe_core.simulate.viewers import SCALE, Panel, ViewerModel, draw_panel, mean_and_ci
+from qoe_core.simulate.contents import Display
+from qoe_core.simulate.ladder import DEFAULT_LADDER, Ladder
+from qoe_core.simulate.player import Player
+from qoe_core.simulate.playouts import PLAYOUTS
+from qoe_core.simulate.viewers import SCALE, ViewerModel
 
-# Mean throughput of the Markov traces (our choice, so that about half of the sessions stall); in
-# mixed order, so that the first few patterns already spread
-TRACE_MBPS = (0.9, 0.5, 2.0, 0.7, 1.3, 0.6, 4.0)
+NAME = re.compile(r"simulated[a-z0-9_]*")
+SESSION_NAME = re.compile(r"[a-z0-9_]+")
+INDEX = "corpus.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusConfig:
-    """Size and seed of a corpus; `traces` (CSV files) take the place of the Markov traces.
+    """Contents, ladder, network, player, viewers, size and seed of a corpus.
 
-    `startup` keeps the wait before the first segment, as a stall at 0 s. LIVE-NFLX-II, whose
-    sessions these resemble, leaves it out.
+    `contents` are names out of `contents.BUILT_IN`, or paths of clips and photographs. `traces` are
+    mean throughputs (Mbit/s) of Markov traces, or paths of CSV files. `startup` keeps the wait
+    before the first segment, as a stall at 0 s over a black picture; LIVE-NFLX-II, whose sessions
+    these resemble, leaves it out.
 
     Raises:
-        ValueError: a size out of range, media that is no whole number of segments, or two traces of
-            one name.
+        ValueError: a number out of range, an unknown name, a name twice, a ladder that the display
+            cannot show, or media that is no whole number of segments.
     """
 
-    n_contents: int = 10
-    n_patterns: int = 7  # sessions of each content
-    seconds: int = 30  # of media in each session
+    contents: tuple[str, ...]
+    abrs: tuple[str, ...] = tuple(ABRS)
+    traces: tuple[float | str, ...] = (0.2, 0.12, 0.4, 0.8)  # our choice: about half stall
+    n_streamed: int = 4  # sessions of each content that an ABR algorithm streams
+    playouts: tuple[str, ...] = ()  # and those that follow a playout pattern
+    seconds: int = 24  # of media in each session
     n_viewers: int = 24
     seed: int = 0
     startup: bool = False
-    traces: tuple[Path, ...] = ()
-    ladder: Ladder = NETFLIX_2015
+    display: Display = field(default_factory=Display)
+    ladder: Ladder = DEFAULT_LADDER
     player: Player = field(default_factory=Player)
     viewers: ViewerModel = field(default_factory=ViewerModel)
 
     def __post_init__(self):
-        """Refuse what cannot be drawn."""
-        most = len(ABRS) * (len(self.traces) or len(TRACE_MBPS))
+        """Refuse what cannot be built."""
         for name, low, high in (
-            ("n_contents", 1, 99),
-            ("n_patterns", 1, most),
             ("seconds", 1, 3600),
             ("n_viewers", 2, 10_000),
             ("seed", 0, 2**32 - 1),
         ):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected {low} to {high}")
-        names = [path.stem for path in self.traces]
-        if len(set(names)) < len(names):
-            raise ValueError(f"traces are called {names}, expected each name once; rename a file")
+        self._check_names()
+        n_pairs = len(self.abrs) * len(self.traces)
+        if not 0 <= self.n_streamed <= n_pairs:
+            raise ValueError(
+                f"n_streamed is {self.n_streamed}, expected 0 to {n_pairs}, since there are "
+                f"{len(self.abrs)} ABRs and {len(self.traces)} traces"
+            )
+        if not self.contents or not self.n_streamed + len(self.playouts):
+            raise ValueError("the corpus has no session, expected a content and a pattern")
         if self.seconds * 1_000_000 % self.ladder.segment_us:
             raise ValueError(
                 f"seconds is {self.seconds}, expected a multiple of the segment duration "
                 f"({self.ladder.segment_s} s)"
             )
+        self.ladder.check(self.display)
+
+    def _check_names(self) -> None:
+        for field_name, known in (("abrs", ABRS), ("playouts", PLAYOUTS)):
+            unknown = [name for name in getattr(self, field_name) if name not in known]
+            if unknown:
+                raise ValueError(
+                    f"{field_name} has {unknown[0]!r}, expected names out of {', '.join(known)}"
+                )
+        for field_name in ("contents", "abrs", "playouts"):
+            each_once(field_name, [Path(name).stem for name in getattr(self, field_name)])
+        for mean in self.traces:
+            if not isinstance(mean, str) and not 0 < mean < math.inf:
+                raise ValueError(
+                    f"traces has {mean}, expected mean throughputs above 0 (Mbit/s) or CSV files"
+                )
+
+    @property
+    def n_frames(self) -> int:
+        """Media frames of each session."""
+        return self.seconds * self.display.fps
 
 
-def simulate(config: CorpusConfig) -> list[Session]:
-    """All sessions, pattern by pattern inside each content; the same config, the same bytes."""
-    n_segments = config.seconds * 1_000_000 // config.ladder.segment_us
-    panel = draw_panel(config.viewers, config.n_viewers, config.seed)
-    chosen = patterns(config)
-    sessions = []
-    for clip, content in enumerate(draw_contents(config.n_contents, n_segments, config.seed)):
-        encodes = encode(content, config.ladder)
-        for number, (abr, trace) in enumerate(chosen):
-            log = play(encodes, trace, ABRS[abr], config.player)
-            rng = np.random.default_rng((config.seed, 3, clip, number))
-            sessions.append(
-                rated_session(content, f"{abr}/{trace.name}", log, panel, rng, config.startup)
-            )
-    return sessions
+def read(folder: Path) -> list[Session]:
+    """All sessions of the corpus in `folder`, whose name is the data set's.
 
-
-def patterns(config: CorpusConfig) -> list[tuple[str, Trace]]:
-    """The first `n_patterns` pairs of ABR name and trace: all traces once, then the next round.
-
-    Each round shifts the ABRs by one, so that no pair comes twice.
+    Raises:
+        ValueError: the folder holds no complete corpus, or a file of it was changed.
     """
-    if config.traces:
-        traces = [read_trace(path) for path in config.traces]
-    else:
-        traces = [
-            Markov().draw(f"markov{number}", mbps, (config.seed, 2, number))
-            for number, mbps in enumerate(TRACE_MBPS, start=1)
-        ]
-    names = list(ABRS)
-    pairs = [
-        (names[(number + shift) % len(names)], trace)
-        for shift in range(len(names))
-        for number, trace in enumerate(traces)
-    ]
-    return pairs[: config.n_patterns]
+    check_name(folder.name)
+    index = folder / INDEX
+    if not index.is_file():
+        raise ValueError(
+            f"{folder.name}: {folder} holds no complete corpus ({INDEX} is missing); build it, or "
+            f"go on building it: python -m qoe_core.simulate {folder.name}"
+        )
+    listed = json_object(index).get("sessions")
+    if not isinstance(listed, dict) or not listed:
+        raise ValueError(f"{index} lists no sessions; was it edited? {_again(folder)}")
+    return [_session(folder, name, digest) for name, digest in listed.items()]
 
 
-def rated_session(
-    content: Content,
-    pattern: str,
-    log: PlaybackLog,
-    panel: Panel,
-    rng: np.random.Generator,
-    startup: bool,
-) -> Session:
-    """One playback at 1 Hz, rated; without `startup` it begins when playback does."""
-    stalls = log.stalls_us / 1e6
-    if startup:
-        stalls = np.concatenate([[[0.0, log.startup_us / 1e6]], stalls])
-    else:
-        stalls[:, 0] -= log.startup_us / 1e6
-    timeline = Timeline(np.full(len(log.rung), log.segment_us / 1e6), stalls)
-    quality = timeline.held(log.quality)
-    ratings, overall = panel.rate(quality, timeline.stalled, rng)
-    rated, rated_ci = mean_and_ci(ratings)
-    mean_overall, overall_ci = mean_and_ci(overall)
+def check_name(name: str) -> None:
+    """Refuse a name by which figures of a corpus could be taken for human data."""
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is no name for a corpus, expected simulated..., in lower case, so that "
+            "every figure of it says what it is"
+        )
+
+
+def json_object(path: Path) -> dict[str, object]:
+    """What a JSON file holds; nothing where it is missing, damaged or no mapping."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def each_once(field_name: str, names: list[str]) -> None:
+    """Refuse two of one name; `field_name` says two of what."""
+    twice = [name for number, name in enumerate(names) if name in names[:number]]
+    if twice:
+        raise ValueError(
+            f"{field_name} has {twice[0]!r} twice, expected each name once; is it listed twice, or "
+            "are two files called alike?"
+        )
+
+
+def _again(folder: Path) -> str:
+    return f"python -m qoe_core.simulate {folder.name} makes it again"
+
+
+def _session(folder: Path, name: str, digest: str) -> Session:
+    if not SESSION_NAME.fullmatch(name):
+        raise ValueError(
+            f"{folder / INDEX} lists a session {name!r}, expected a plain name; was it edited? "
+            f"{_again(folder)}"
+        )
+    path, video = (folder / "sessions" / f"{name}{suffix}" for suffix in (".json", ".mp4"))
+    for file in (path, video):
+        if not file.is_file():
+            raise ValueError(
+                f"{file} is missing, and {INDEX} lists it; was it deleted, or is a build going on? "
+                f"{_again(folder)}"
+            )
+    if provenance.file_digest(path) != digest:
+        raise ValueError(
+            f"{path} is not the file that {INDEX} lists; was it edited, or is a build going on? "
+            f"{_again(folder)}"
+        )
+    facts = json_object(path)
     return Session(
-        dataset="simulated",
-        name=f"{content.name}_{pattern.replace('/', '_')}",
-        content=content.name,
-        pattern=pattern,
+        dataset=folder.name,
+        name=name,
+        content=facts["content"],
+        pattern=facts["pattern"],
         device="simulated",
-        duration_s=timeline.duration_s,
-        stalls=stalls,
-        bitrate_kbps=timeline.mean(log.bitrate_kbps),
-        quality={"modelled_quality": quality},
+        duration_s=facts["duration_s"],
+        stalls=np.array(facts["stalls"], dtype=float).reshape(-1, 2),
+        bitrate_kbps=np.array(facts["bitrate_kbps"], dtype=float),
+        quality={metric: _series(values) for metric, values in facts["quality"].items()},
         scale=SCALE,
-        rated=rated,
-        rated_ci=rated_ci,
-        overall=float(mean_overall),
-        overall_ci=(float(overall_ci[0]), float(overall_ci[1])),
-        ratings=ratings,
+        rated=_series(facts["rated"]),
+        rated_ci=_series(facts["rated_ci"]),
+        overall=facts["overall"],
+        overall_ci=tuple(facts["overall_ci"]),
+        ratings=_series(facts["ratings"]),
+        video=video,
+        sources=(path,),
     )
+
+
+def _series(values: list) -> np.ndarray:
+    """Numbers of a JSON file; null, which stands for "not shown yet", is NaN."""
+    return np.array(values, dtype=float)

@@ -14,6 +14,10 @@ def test_fixed_ignores_what_it_knows():
     assert Fixed(3).choose(state(measured_kbps=(50.0,))) == 3
 
 
+def test_fixed_is_the_middle_rung_by_default():
+    assert ABRS["fixed"].choose(state()) == len(RATES) // 2
+
+
 @pytest.mark.parametrize("rung", [-1, 5])
 def test_a_fixed_rung_outside_the_ladder_is_refused(rung):
     with pytest.raises(ValueError, match=f"fixed rung is {rung}, expected 0 to 4"):

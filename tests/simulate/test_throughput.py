@@ -6,12 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qoe_core import paths
 from qoe_core.simulate.throughput import Markov, Trace, read_trace
 
 HEADER = "t_start_s,duration_s,throughput_mbps\n"
 STEPS = st.lists(
     st.tuples(st.integers(1, 3_000_000), st.integers(0, 5_000_000)), min_size=1, max_size=6
-).filter(lambda steps: any(duration * rate >= 1_000_000 for duration, rate in steps))
+).filter(  # few rounds to the start and a bit in each, or the walk below takes minutes
+    lambda steps: (
+        sum(duration for duration, _ in steps) >= 100_000
+        and any(duration * rate >= 1_000_000 for duration, rate in steps)
+    )
+)
 
 
 def arrival_by_steps(trace, start_us, size_bits):
@@ -36,6 +42,12 @@ def test_a_download_ends_when_its_last_bit_arrives(steps, start_us, size_bits):
 def test_a_download_waits_through_an_outage():
     trace = Trace("outage", (1_000_000, 5_000_000, 1_000_000), (1000, 0, 1000))
     assert trace.arrival_us(0, 1500) == 6_500_000
+
+
+def test_an_outage_in_a_file_survives_and_delays_the_download(tmp_path):
+    trace = read_trace(write(tmp_path, "0,1,1\n1,2,0\n3,0.5,0\n3.5,1,1\n"))
+    assert trace.rate_bps == (1_000_000, 0, 0, 1_000_000)
+    assert trace.arrival_us(0, 1_500_000) == 4_000_000
 
 
 def test_a_trace_repeats_from_its_start():
@@ -65,11 +77,28 @@ def test_a_file_becomes_whole_microseconds_and_bits(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("rows", "row", "found", "expected"),
+    [
+        ("0,1,2\n1.5,1,2\n", 1, 1.5, 1.0),
+        ("0,1,2\n0.5,1,2\n", 1, 0.5, 1.0),
+        ("3,1,2\n4,1,2\n", 0, 3.0, 0.0),
+    ],
+    ids=["gap", "overlap", "late"],
+)
+def test_rows_that_do_not_follow_each_other_are_refused(
+    tmp_path, refuses, rows, row, found, expected
+):
+    path = write(tmp_path, rows)
+    with refuses(
+        f"{path}, row {row}: t_start_s is {found}, expected {expected} (the end of the row before, "
+        "or 0); is a row missing, or are the rows out of order?"
+    ):
+        read_trace(path)
+
+
+@pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("0,1,2\n1.5,1,2\n", "row 1: t_start_s is 1.5, expected 1.0"),
-        ("0,1,2\n0.5,1,2\n", "row 1: t_start_s is 0.5, expected 1.0"),
-        ("3,1,2\n4,1,2\n", "row 0: t_start_s is 3.0, expected 0.0"),
         ("0,1,2\n1,1,-2\n", r"throughput_mbps\[1\] is -2.0"),
         ("0,1,2\n1,0,2\n", r"duration_s\[1\] is 0.0"),
         ("0,1,2\n1,1,nan\n", "row 1: throughput_mbps is 'nan'"),
@@ -77,7 +106,7 @@ def test_a_file_becomes_whole_microseconds_and_bits(tmp_path):
         ("0,1,0\n1,1,0\n", "throughput is 0 in all 2 steps"),
         ("", "truncated"),
     ],
-    ids=["gap", "overlap", "late", "negative", "empty step", "nan", "inf", "dead", "no rows"],
+    ids=["negative", "empty step", "nan", "inf", "dead", "no rows"],
 )
 def test_a_trace_that_cannot_have_happened_is_refused(tmp_path, rows, message):
     with pytest.raises(ValueError, match=message):
@@ -113,3 +142,17 @@ def test_markov_states_last_as_long_as_the_chain_says():
 def test_the_same_seed_draws_the_same_trace():
     assert Markov().draw("a", 1.0, (7, 1)) == Markov().draw("a", 1.0, (7, 1))
     assert Markov().draw("a", 1.0, (7, 1)) != Markov().draw("a", 1.0, (7, 2))
+
+
+TRACES = paths.DATA and paths.DATA / "network_traces" / "csv"
+
+
+@pytest.mark.human
+@pytest.mark.skipif(
+    not (TRACES and TRACES.is_dir()),
+    reason="QOE_DATA holds no network_traces; set it to the folder that does",
+)
+def test_every_public_trace_beside_the_data_sets_reads():
+    traces = [read_trace(path) for path in sorted(TRACES.glob("*.csv"))]
+    assert len(traces) == 27
+    assert sum(0 in trace.rate_bps for trace in traces) == 11  # outages survive
