@@ -29,7 +29,7 @@ help:  ## print this list
 	@mkdir -p .venv
 	@touch .venv/.unfinished
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[notebooks,video,dev]'
+	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[notebooks,dev]'
 	@$(BIN)/python -m ipykernel install --sys-prefix --name qoe --display-name QoE >/dev/null
 	@mv .venv/.unfinished $@
 
@@ -41,7 +41,7 @@ define chapter
 	flock --nonblock 9 || { \
 		echo "make $@ is already running in this folder; wait for it or stop it" >&2; exit 1; }; \
 	exec env PATH="$(CURDIR)/$(BIN):$$PATH" $(1) setpriv --pdeathsig KILL snakemake --cores all \
-		--resources gpu=1 --nolock --rerun-incomplete --quiet host reason
+		--resources gpu=1 --nolock --rerun-incomplete --quiet host reason $(2)
 endef
 
 results: .venv/.installed  ## make every figure and table of the chapter; goes on where it stopped
@@ -54,7 +54,7 @@ unit-tests: .venv/.installed
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests qoe_core
 
 simulated-chapter: .venv/.installed
-	$(call chapter,$(SIMULATED))
+	$(call chapter,$(SIMULATED),--config corpus=simulated_small)
 
 check: .venv/.installed  ## lint, format, and no timings in stored notebooks
 	@$(BIN)/ruff check
@@ -79,9 +79,9 @@ lab: .venv/.installed  ## open JupyterLab on this machine, kernel "QoE"
 bench: .venv/.installed  ## measure speed and memory
 	@$(BIN)/python -m qoe_core.bench
 
-profile: .venv/.installed  ## where the time of one training goes, 25 lines
+profile: simulated-chapter  ## where the time of one training goes, 25 lines
 	@$(BIN)/python -m qoe_core.profile
 
-clean:  ## remove .venv, caches and test runs; results stay
+clean:  ## remove .venv, caches and test runs; results, corpora and features stay
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info "$(TEST_RUNS)"
 	find qoe_core tests -name __pycache__ -prune -exec rm -rf {} +

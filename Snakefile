@@ -1,8 +1,9 @@
 """The results chapter: params/*.yaml -> runs/ -> figures/, for whatever data there is.
 
 A variant is <dataset>--<split>; it exists when params/03_results--<variant>.yaml does. It is run when
-its data set is found under $QOE_DATA, or, with no data at all, when it is the simulated one. Each job
-runs one notebook through papermill, as one would by hand:
+its data set is found under $QOE_DATA, or, with no data at all, when it is the simulated corpus, which
+is then built first (another one: --config corpus=simulated_small). Each job runs one notebook
+through papermill, as one would by hand:
 
     cd notebooks
     papermill 02_train.ipynb by_hand.ipynb -f ../params/02_train--VARIANT.yaml -p model gru
@@ -10,7 +11,7 @@ runs one notebook through papermill, as one would by hand:
 
 import yaml
 
-from qoe_core import paths
+from qoe_core import library, paths
 from qoe_core.datasets import catalog
 
 if paths.DATA is not None and not catalog.found():
@@ -19,7 +20,7 @@ if paths.DATA is not None and not catalog.found():
         f"QOE_DATA is {paths.DATA}, which holds none of the folders {folders}; "
         "is it the folder above them? Unset QOE_DATA to run on simulated sessions"
     )
-DATASETS = catalog.found() or ["simulated"]
+DATASETS = catalog.found() or [config.get("corpus", library.SIMULATED)]
 PARAMS = {p.stem: yaml.safe_load(p.read_text()) for p in sorted(paths.PARAMS.glob("*.yaml"))}
 
 
@@ -37,15 +38,26 @@ def runs_of(models):
     ]
 
 
+def corpus_of(wildcards):
+    """The corpus that a job reads, or nothing where its data set is a released one."""
+    dataset = wildcards.get("dataset") or wildcards.variant.split("--")[0]
+    return [f"{paths.CORPORA}/{dataset}/corpus.json"] if library.is_simulated(dataset) else []
+
+
 def sources(*patterns):
     """Modules of qoe_core that a job runs through; reading them re-runs it when they change."""
     return sorted(str(p) for pattern in patterns for p in (paths.ROOT / "qoe_core").glob(pattern))
 
 
 RUNS, FIGURES = paths.RUNS, paths.FIGURES
-DATA_CODE = sources("session.py", "library.py", "datasets/*.py", "simulate/*.py")
+CORPUS_CODE = sources("simulate/*.py", "datasets/release.py", "session.py")
+DATA_CODE = sources("session.py", "library.py", "datasets/*.py", "simulate/corpus.py")
+VIDEO_CODE = sources(
+    "videos.py", "frames.py", "weights.py", "backbones.py", "motion.py", "extraction.py",
+    "store.py", "entry_file.py", "file_function.py", "cache.py", "video_report.py", "filmstrip.py",
+)  # fmt: skip
 TRAIN_CODE = DATA_CODE + sources(
-    "splits.py", "qos.py", "batches.py", "losses.py", "checkpoint.py", "training.py",
+    "splits.py", "qos.py", "batches.py", "loading.py", "losses.py", "checkpoint.py", "training.py",
     "models/*.py", "metrics.py", "predictions.py", "experiment.py",
 )  # fmt: skip
 SHOW_CODE = sources("manifest.py", "figures.py", "overview.py", "traces.py", "protocol.py")
@@ -59,6 +71,7 @@ PAPERMILL = (
 
 
 wildcard_constraints:
+    corpus="simulated[a-z0-9_]*",
     dataset="[a-z0-9_]+",
     variant="[a-z0-9_]+--[a-z-]+",
     model="[a-z-]+",
@@ -67,14 +80,28 @@ wildcard_constraints:
 rule results:
     input:
         expand("{figures}/00_data/{dataset}.pdf", figures=FIGURES, dataset=variants("00_data")),
+        expand("{figures}/01_features/{dataset}.pdf", figures=FIGURES, dataset=variants("01_features")),
         expand("{figures}/03_results/{variant}.csv", figures=FIGURES, variant=variants("03_results")),
         expand("{figures}/04_traces/{variant}.pdf", figures=FIGURES, variant=variants("04_traces")),
         expand("{figures}/05_protocol/{variant}.pdf", figures=FIGURES, variant=variants("05_protocol")),
 
 
+rule corpus:
+    message: "simulated corpus: {wildcards.corpus}"
+    input:
+        CORPUS_CODE,
+        params="params/simulate--{corpus}.yaml",
+    output:
+        f"{paths.CORPORA}/{{corpus}}/corpus.json",
+    threads: workflow.cores
+    shell:
+        "exec setpriv --pdeathsig KILL python -m qoe_core.simulate {wildcards.corpus}"
+
+
 rule data:
     message: "00_data: {wildcards.dataset}"
     input:
+        corpus_of,
         DATA_CODE,
         SHOW_CODE,
         notebook="notebooks/00_data.ipynb",
@@ -88,9 +115,31 @@ rule data:
         PAPERMILL
 
 
+rule features:
+    message: "01_features: {wildcards.dataset}"
+    input:
+        corpus_of,
+        DATA_CODE,
+        VIDEO_CODE,
+        SHOW_CODE,
+        notebook="notebooks/01_features.ipynb",
+        params="params/01_features--{dataset}.yaml",
+    output:
+        f"{FIGURES}/01_features/{{dataset}}.pdf",
+        f"{FIGURES}/01_features/{{dataset}}.png",
+        f"{FIGURES}/01_features/{{dataset}}-cost.csv",
+        notebook=f"{RUNS}/notebooks/01_features--{{dataset}}.ipynb",
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    shell:
+        PAPERMILL
+
+
 rule train:
     message: "02_train: {wildcards.model}, {wildcards.variant}"
     input:
+        corpus_of,
         TRAIN_CODE,
         notebook="notebooks/02_train.ipynb",
         params="params/02_train--{variant}.yaml",
@@ -141,6 +190,7 @@ rule traces:
 rule protocol:
     message: "05_protocol: {wildcards.variant}"
     input:
+        corpus_of,
         runs_of("05_protocol"),
         TRAIN_CODE,
         TABLE_CODE,

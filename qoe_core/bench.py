@@ -1,6 +1,7 @@
 """Speed and memory, measured in one run: `python -m qoe_core.bench` writes figures/bench/bench.csv.
 
-Not a test: nothing is asserted. Uses the human data sets that are found, else the simulated one.
+Not a test: nothing is asserted. Trains on the human data sets that are found, else on the simulated
+corpus, which must have been built.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from qoe_core import library, parallel
+from qoe_core import bench_video, library, parallel
 from qoe_core.datasets import catalog
 from qoe_core.experiment import Experiment, Unit, plan, run_unit
 from qoe_core.manifest import Producer
@@ -42,9 +43,11 @@ def main() -> None:
         rows.append(("peak memory, everything above", peak_mb(resource.RUSAGE_SELF), "MB"))
         alone, pooled = both_ways(params, sessions, Path(folder))
         rows.append(("peak memory of one worker", peak_mb(resource.RUSAGE_CHILDREN), "MB"))
+        video = list(bench_video.rows(Path(folder)))
     title = f"{N_PARALLEL} folds and seeds of {chosen}, gru"
     compared = (f"{title}, all cores", pooled, "s", f"{title}, one by one", alone, alone / pooled)
-    table = pd.DataFrame([*(row + ("", None, None) for row in rows), compared], columns=COLUMNS)
+    alone_rows = [row + ("", None, None) for row in rows]
+    table = pd.DataFrame([*alone_rows, compared, *video], columns=COLUMNS)
     producer = Producer(
         notebook="bench", program="qoe_core/bench.py", parameters={"dataset": chosen}
     )

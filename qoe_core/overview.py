@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from qoe_core.session import Session
+from qoe_core.session import Session, hold_through_stalls
+
+HISTORY_S = 10
 
 
 def counts(sessions: Sequence[Session]) -> pd.Series:
@@ -47,6 +49,48 @@ def session_table(sessions: Sequence[Session]) -> pd.DataFrame:
         for s in sessions
     }
     return pd.DataFrame.from_dict(rows, orient="index").dropna(axis=1, how="all")
+
+
+def history_correlations(sessions: Sequence[Session]) -> pd.DataFrame:
+    """PLCC of the continuous rating with what is shown now, and with its mean over HISTORY_S s.
+
+    One row a quantity that varies: the mean over the sessions inside which it varies (`n_sessions`
+    of them), and over all rated seconds at once, differences between sessions included. Seconds
+    before anything was shown do not count. Neighbouring seconds are nearly the same second, so a
+    value is a description, not a test.
+    """
+    rated = [session for session in sessions if session.rated is not None]
+    histories = [(session.rated, _history(session)) for session in rated]
+    rows = []
+    for quantity in histories[0][1] if histories else ():
+        pairs = [_known(history[quantity], rating) for rating, history in histories]
+        inside = [np.corrcoef(*pair)[0, 1] for pair in pairs if _varies(pair)]
+        if inside:
+            pooled = np.corrcoef(np.concatenate(pairs, axis=1))[0, 1]
+            rows.append((quantity, np.mean(inside), len(inside), pooled))
+    return pd.DataFrame(rows, columns=["quantity", "mean_plcc", "n_sessions", "pooled_plcc"])
+
+
+def _history(session: Session) -> dict[str, np.ndarray]:
+    now = {"stalled": session.stalled, **session.quality}
+    if session.bitrate_kbps is not None:
+        log_bitrate = np.log10(np.maximum(session.bitrate_kbps, 1.0))
+        now["log10 bitrate"] = hold_through_stalls(log_bitrate, session.stalled)
+    recent = {
+        f"{name}, last {HISTORY_S} s": pd.Series(values).rolling(HISTORY_S, 1).mean().to_numpy()
+        for name, values in now.items()
+    }
+    return now | recent
+
+
+def _known(values: np.ndarray, rating: np.ndarray) -> np.ndarray:
+    """Both, at the seconds where the quantity is known."""
+    known = np.isfinite(values)
+    return np.stack([values[known], rating[known]])
+
+
+def _varies(pair: np.ndarray) -> bool:
+    return pair.shape[1] > 1 and bool((np.ptp(pair, axis=1) > 0).all())
 
 
 def described(table: pd.DataFrame) -> pd.DataFrame:

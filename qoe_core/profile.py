@@ -11,13 +11,14 @@ from qoe_core.qos import FeatureConfig
 from qoe_core.splits import leave_content_out
 from qoe_core.training import TrainConfig
 
+DATASET = "simulated_small"
 LINES = 25
 
 
 def main() -> None:
-    """Profile a GRU of 20 epochs on one fold of the simulated sessions; nothing is kept."""
-    split = leave_content_out(library.sessions(library.SIMULATED), seed=0)[0]
-    inputs = FeatureConfig(qos=("indicator", "recency", "elapsed"), quality=("modelled_quality",))
+    """Profile a GRU of 20 epochs on one fold of a simulated corpus; nothing is kept."""
+    split = leave_content_out(library.sessions(DATASET), seed=0)[0]
+    inputs = FeatureConfig(qos=("indicator", "recency", "elapsed"), quality=("vmaf",))
     model = build(ModelConfig(name="gru", inputs=inputs, training=TrainConfig(n_epochs=20)))
     profile = cProfile.Profile()
     with tempfile.TemporaryDirectory() as folder:

@@ -136,9 +136,7 @@ def test_a_frozen_second_has_no_motion(tmp_path, make_session, store):
 
 def test_a_session_without_video_is_refused(make_session, store, refuses):
     session = make_session()
-    with refuses(
-        "tiny/content_0_pattern_0 has no video; choose quality metrics as inputs instead"
-    ):
+    with refuses("tiny/content_0_pattern_0 has no video; choose quality metrics as inputs instead"):
         video_features(session, SMALL, store)
     with refuses("tiny/content_0_pattern_0 has no video, so there is nothing to extract"):
         extract([session], SMALL, store)

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from qoe_core import overview
 
@@ -139,3 +140,27 @@ def test_rating_spread_falls_back_on_the_mean_of_the_trace(make_session):
 
 def test_rating_spread_without_groups_is_zero():
     assert overview.rating_spread([]) == 0
+
+
+def test_the_rating_correlates_with_its_history_as_computed_by_hand(make_session):
+    stalled = np.array([0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0.0])
+    rated = np.array([60, 62, 61, 50, 30, 35, 40, 48, 55, 57, 60, 61.0])
+    session = make_session(
+        seconds=12,
+        stalls=np.array([[3.0, 2.0]]),
+        bitrate_kbps=np.where(stalled > 0, 0.0, 500.0),
+        quality={},
+        rated=rated,
+        rated_ci=None,
+    )
+    table = overview.history_correlations([session]).set_index("quantity")
+    recent = [stalled[max(0, second - 9) : second + 1].mean() for second in range(12)]
+    for quantity, values in (("stalled", stalled), ("stalled, last 10 s", recent)):
+        expected = stats.pearsonr(values, rated).statistic
+        assert table.loc[quantity, "mean_plcc"] == pytest.approx(expected)
+        assert table.loc[quantity, "pooled_plcc"] == pytest.approx(expected)
+    assert "log10 bitrate" not in table.index  # held while stalled, so it is constant
+
+
+def test_history_correlations_of_unrated_sessions_are_an_empty_table(make_session):
+    assert overview.history_correlations([make_session(rated=None, rated_ci=None)]).empty

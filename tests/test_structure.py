@@ -13,11 +13,22 @@ from qoe_core.paths import ROOT
 
 # Each station imports only from those before it; a package is one station
 ORDER = [
-    *("paths", "torchvision_schemas", "session", "datasets", "simulate", "library", "overview"),
-    *("splits", "qos", "batches", "losses", "checkpoint", "training", "models", "parallel"),
+    *("paths", "torchvision_schemas", "session", "provenance", "parallel", "datasets", "simulate"),
+    *("library", "overview", "splits", "qos", "batches", "losses", "checkpoint", "loading"),
+    *("training", "videos", "frames", "weights", "backbones", "motion"),
+    *("cache", "entry_file", "file_function", "store", "extraction", "models"),
     *("metrics", "mappings", "statistics", "bootstrap", "resampled_metrics", "blocks"),
-    *("provenance", "predictions", "runs", "experiment", "protocol", "tables", "pooled"),
-    *("figures", "traces", "manifest", "bench", "profile"),
+    *("predictions", "runs", "experiment", "protocol", "tables", "pooled"),
+    *(
+        "figures",
+        "filmstrip",
+        "video_report",
+        "traces",
+        "manifest",
+        "bench_video",
+        "bench",
+        "profile",
+    ),
 ]
 LIBRARY = {
     ".".join(path.relative_to(ROOT / "qoe_core").with_suffix("").parts): path
