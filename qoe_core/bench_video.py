@@ -18,8 +18,9 @@ from skimage import data
 from torch import Tensor
 
 from qoe_core import frames, paths
-from qoe_core.extraction import VideoConfig, extract, functions, video_features
+from qoe_core.extraction import VideoConfig, VideoExamples, extract, functions
 from qoe_core.frames import FrameConfig
+from qoe_core.loading import Loader, in_turn
 from qoe_core.session import Session
 from qoe_core.simulate.__main__ import read_config
 from qoe_core.simulate.build import build
@@ -50,7 +51,7 @@ def decoding(folder: Path) -> Iterable[Row]:
         "ours": lambda: sum(1 for part in frames.seconds(clip, config)),
         "PyAV": lambda: sum(1 for _ in _resized_by_pyav(clip)),
     }
-    spent = in_turn(ways, n_rounds=9)
+    spent = medians(ways, n_rounds=9)
     ours, reference = (20 * FPS / spent[way] for way in ("ours", "PyAV"))
     what = f"decode {WIDTH}x{HEIGHT} to 224x224, every frame"
     yield what, ours, "frames/s", "PyAV's decode and to_ndarray", reference, ours / reference
@@ -104,9 +105,9 @@ def reading(folder: Path) -> Iterable[Row]:
     ways = {"plain": lambda: [path.read_bytes() for path in rng.sample(files, N_READ)]}
     for name, store in stores.items():
         ways[name] = lambda s=store: [s.get(path, drawn) for path in rng.sample(sources, N_READ)]
-    warm = in_turn(ways, n_rounds=41)
+    warm = medians(ways, n_rounds=41)
     del ways["memory"]
-    cold = in_turn(ways, n_rounds=11, before=lambda: _dropped(files))
+    cold = medians(ways, n_rounds=11, before=lambda: _dropped(files))
     for name, spent in (("memory", warm), ("disk", warm), ("disk", cold)):
         what = f"{N_READ} random entries of {ENTRY} float16 from {name}"
         temperature = "cold" if spent is cold else "warm"
@@ -144,16 +145,16 @@ def _epoch(sessions: Sequence[Session], config: VideoConfig, store: Store) -> Ro
         for function in functions(config):
             function(session.video)
     computed_s = (time.perf_counter() - started) * len(sessions) / n_computed
-    fresh = Store(store.folder)
+    loader = Loader(VideoExamples(sessions, config, store.folder), torch.device("cpu"))
     started = time.perf_counter()
-    for session in sessions:
-        video_features(session, config, fresh)
+    for _ in loader.epoch(in_turn(range(len(sessions)), 8)):
+        pass
     read_s = time.perf_counter() - started
-    what = f"an epoch of {CORPUS} from the store, first read from disk"
+    what = f"an epoch of {CORPUS} in batches of 8 from the store, on disk"
     return what, read_s, "s", "decode and extract, one process", computed_s, computed_s / read_s
 
 
-def in_turn(
+def medians(
     ways: Mapping[str, Callable[[], object]],
     n_rounds: int,
     before: Callable[[], object] = lambda: None,

@@ -5,7 +5,6 @@ of each second, and how much moves in it. Axes: time = seconds of the session, f
 features, then those of motion. Every second is computed from itself and the second before.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -18,10 +17,11 @@ from torch import Tensor
 
 from qoe_core import backbones, frames, motion, parallel
 from qoe_core.backbones import Backbone, BackboneConfig
+from qoe_core.batches import Example
 from qoe_core.frames import FrameConfig
 from qoe_core.motion import FlowEnergy, MotionConfig
 from qoe_core.session import Session
-from qoe_core.store import Store
+from qoe_core.store import GB, Store
 
 VERSION = 1  # of how frames become features; raise it when the same parts give other numbers
 COST_S = 3.0  # about what a session of half a minute costs on one core
@@ -147,10 +147,43 @@ def extract(
 
 
 def _extract(unit: _Extraction) -> None:
-    video_features(unit.session, unit.config, _store(os.fspath(unit.folder)))
+    video_features(unit.session, unit.config, opened(unit.folder, 0))
+
+
+class VideoExamples(Sequence[Example]):
+    """One example a session, its inputs the frame features, read when it is asked for.
+
+    Labels are in the data set's own units, NaN where there are none. May be sent to other
+    processes, each of which opens the store for itself.
+    """
+
+    def __init__(
+        self, sessions: Sequence[Session], config: VideoConfig, folder: Path, memory_bytes: int = GB
+    ):
+        """`folder` is the store's; `memory_bytes` of features are kept by each process."""
+        self.sessions = sessions
+        self.config = config
+        self.folder = folder
+        self.memory_bytes = memory_bytes
+
+    def __len__(self) -> int:
+        """As many as sessions."""
+        return len(self.sessions)
+
+    def __getitem__(self, place: int) -> Example:
+        """The example of the session at this place."""
+        session = self.sessions[place]
+        store = opened(self.folder, self.memory_bytes)
+        rated = np.full(session.n_seconds, np.nan) if session.rated is None else session.rated
+        overall = np.nan if session.overall is None else session.overall
+        return Example(
+            inputs=torch.from_numpy(video_features(session, self.config, store)),
+            rated=torch.tensor(rated, dtype=torch.float32),
+            overall=torch.tensor(overall, dtype=torch.float32),
+        )
 
 
 @cache
-def _store(folder: str) -> Store:
-    """The store of a worker; it keeps nothing in memory."""
-    return Store(Path(folder), memory_bytes=0)
+def opened(folder: Path, memory_bytes: int) -> Store:
+    """The store of this process in `folder`."""
+    return Store(folder, memory_bytes=memory_bytes)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from qoe_core import backbones, extraction, frames
-from qoe_core.extraction import VideoConfig, extract, functions, video_features
+from qoe_core.extraction import VideoConfig, VideoExamples, extract, functions, video_features
 from qoe_core.frames import FrameConfig
+from qoe_core.loading import Loader
 from qoe_core.motion import FEATURES, MotionConfig
 from qoe_core.store import Store
 
@@ -162,6 +163,22 @@ def test_a_video_that_cannot_be_decoded_is_named_and_the_others_are_kept(filmed,
 def test_a_config_without_backbone_and_motion_is_refused(refuses):
     with refuses("neither a backbone nor motion is asked for, expected one or both"):
         VideoConfig(backbone=None, motion=None)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_of_stored_features_are_the_same_whoever_loads_them(filmed, store, workers):
+    extract(filmed, SMALL, store, workers=1)
+    examples = VideoExamples(filmed, SMALL, store.folder)
+    batches = list(Loader(examples, torch.device("cpu"), workers).epoch([[2, 0], [1]]))
+    assert [batch.valid.sum(dim=1).tolist() for batch in batches] == [[5, 3], [4]]
+    for batch, places in zip(batches, ([2, 0], [1]), strict=True):
+        for row, place in enumerate(places):
+            session = filmed[place]
+            inputs = batch.inputs[row, : session.n_seconds].numpy()
+            np.testing.assert_array_equal(inputs, video_features(session, SMALL, store))
+            rated = batch.rated[row, : session.n_seconds].numpy()
+            np.testing.assert_array_equal(rated, session.rated.astype(np.float32))
+            assert batch.overall[row].item() == np.float32(session.overall)
 
 
 @pytest.mark.skipif(
