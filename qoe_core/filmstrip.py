@@ -58,11 +58,11 @@ def draw_rating(ax: Axes, session: Session) -> None:
 
 def draw_cost(ax: Axes, cost: pd.DataFrame) -> None:
     """Milliseconds per second of video, one bar a step, on a logarithmic axis."""
-    labels = [f"{row.function}\n{row.step}" for row in cost.itertuples()]
+    labels = [f"{row.step}\n{row.function}" for row in cost.itertuples()]
     steps = list(cost["step"].unique())
     colours = [COLOURS[steps.index(step)] for step in cost["step"]]
     ax.barh(range(len(cost)), cost["ms_per_s"], color=colours)
-    ax.set_yticks(range(len(cost)), labels, fontsize=6)
+    ax.set_yticks(range(len(cost)), labels, fontsize=5)
     ax.set(xscale="log", xlabel="ms per second of video")
     ax.invert_yaxis()
 
@@ -73,7 +73,7 @@ def draw_hit_rates(ax: Axes, rates: pd.DataFrame) -> None:
         ax.plot(100 * rows["memory"], rows["hit_rate"], "o-", ms=3, lw=1, label=policy,
                 color=COLOURS[place])  # fmt: skip
     ax.set(xlabel="memory (% of all entries)", ylabel="hit rate", ylim=(-0.05, 1.05))
-    ax.legend()
+    ax.legend(loc="center left", fontsize=6)
 
 
 def draw_similarity(
@@ -87,6 +87,6 @@ def draw_similarity(
     ax.imshow(np.corrcoef(centred[order]), cmap="RdBu_r", vmin=-1, vmax=1)
     names = list(dict.fromkeys(contents))
     middles = [np.mean([place for place, c in enumerate(contents) if c == name]) for name in names]
-    ax.set_xticks(middles, names, rotation=90, fontsize=6)
-    ax.set_yticks(middles, names, fontsize=6)
+    ax.set_xticks(middles, names, rotation=90, fontsize=5)
+    ax.set_yticks(middles, names, fontsize=5)
     ax.set_title("correlation of frame features")
