@@ -167,8 +167,8 @@ def test_notebook(path, rule):
     assert list(rule(path)) == []
 
 
-def test_every_params_file_belongs_to_a_notebook():
-    names = {path.stem for path in STORED}
+def test_every_params_file_belongs_to_a_notebook_or_to_the_simulator():
+    names = {path.stem for path in STORED} | {"simulate"}
     assert {path.stem.partition("--")[0] for path in PARAMS.glob("*.yaml")} <= names
 
 
