@@ -76,11 +76,18 @@ def draw_session(ax: Axes, session: Session) -> None:
         ax.set_ylabel(metric)
     ax.set_title(session.name.replace("_", "\n", 1), fontsize=5)
     ax.set_xlabel("time (s)")
-    if session.bitrate_kbps is not None:
-        right = ax.twinx()
-        right.step(second, session.bitrate_kbps, where="mid", color=COLOURS[5], lw=0.8)
-        right.set_ylabel("kbit/s", color=COLOURS[5])
-        right.spines["right"].set_visible(True)
+    draw_bitrate(ax, session)
+
+
+def draw_bitrate(ax: Axes, session: Session) -> None:
+    """Bitrate of each second on an axis at the right; nothing where the release has none."""
+    if session.bitrate_kbps is None:
+        return
+    right = ax.twinx()
+    second = np.arange(session.n_seconds)
+    right.step(second, session.bitrate_kbps, where="mid", color=COLOURS[5], lw=0.8)
+    right.set_ylabel("kbit/s", color=COLOURS[5])
+    right.spines["right"].set_visible(True)
 
 
 def draw_scores(ax: Axes, sessions: Sequence[Session]) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 
-from qoe_core.figures import COLOURS, INK, shade
+from qoe_core.figures import COLOURS, INK, draw_bitrate, shade
 from qoe_core.session import Session
 
 
@@ -35,11 +35,7 @@ def draw_playback(ax: Axes, session: Session, metric: str) -> None:
     ax.set_ylabel(metric.upper(), color=COLOURS[0])
     ax.set_xlim(-0.5, session.n_seconds - 0.5)
     ax.tick_params(labelbottom=False)
-    if session.bitrate_kbps is not None:
-        right = ax.twinx()
-        right.step(second, session.bitrate_kbps, where="mid", color=COLOURS[5], lw=0.8)
-        right.set_ylabel("kbit/s", color=COLOURS[5])
-        right.spines["right"].set_visible(True)
+    draw_bitrate(ax, session)
 
 
 def draw_rating(ax: Axes, session: Session) -> None:
