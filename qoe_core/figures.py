@@ -63,6 +63,18 @@ def draw_session(ax: Axes, session: Session) -> None:
 
     Without a continuous rating its first quality metric takes that place.
     """
+    draw_rated(ax, session)
+    if session.rated is None and session.quality:
+        metric = min(session.quality)
+        ax.plot(np.arange(session.n_seconds), session.quality[metric], color=INK)
+        ax.set_ylabel(metric)
+    ax.set_title(session.name.replace("_", "\n", 1), fontsize=5)
+    ax.set_xlabel("time (s)")
+    draw_bitrate(ax, session)
+
+
+def draw_rated(ax: Axes, session: Session) -> None:
+    """Continuous rating where there is one, its 95 % interval as a band, stalls shaded."""
     second = np.arange(session.n_seconds)
     shade(ax, session.stalled)
     if session.rated_ci is not None:
@@ -70,13 +82,6 @@ def draw_session(ax: Axes, session: Session) -> None:
     if session.rated is not None:
         ax.plot(second, session.rated, color=INK)
         ax.set_ylabel("rated")
-    elif session.quality:
-        metric = min(session.quality)
-        ax.plot(second, session.quality[metric], color=INK)
-        ax.set_ylabel(metric)
-    ax.set_title(session.name.replace("_", "\n", 1), fontsize=5)
-    ax.set_xlabel("time (s)")
-    draw_bitrate(ax, session)
 
 
 def draw_bitrate(ax: Axes, session: Session) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 
-from qoe_core.figures import COLOURS, INK, draw_bitrate, shade
+from qoe_core.figures import COLOURS, draw_bitrate, draw_rated, shade
 from qoe_core.session import Session
 
 
@@ -39,13 +39,8 @@ def draw_playback(ax: Axes, session: Session, metric: str) -> None:
 
 
 def draw_rating(ax: Axes, session: Session) -> None:
-    """Continuous rating with its 95 % interval, stalls shaded; the overall score as a line."""
-    second = np.arange(session.n_seconds)
-    shade(ax, session.stalled)
-    if session.rated_ci is not None:
-        ax.fill_between(second, *session.rated_ci.T, color=INK, alpha=0.15, lw=0)
-    if session.rated is not None:
-        ax.plot(second, session.rated, color=INK)
+    """The continuous rating on its declared scale; the overall score as a dashed line."""
+    draw_rated(ax, session)
     if session.overall is not None:
         ax.axhline(session.overall, color=COLOURS[1], lw=0.8, ls="--")
     ax.set(xlim=(-0.5, session.n_seconds - 0.5), ylim=session.scale, ylabel="rated")
