@@ -18,9 +18,12 @@ from skimage import data
 from torch import Tensor
 
 from qoe_core import frames, paths
-from qoe_core.extraction import VideoConfig, VideoExamples, extract, functions
+from qoe_core.extraction import VideoConfig, extract, functions, video_features
 from qoe_core.frames import FrameConfig
+from qoe_core.inputs import FeatureConfig
 from qoe_core.loading import Loader, in_turn
+from qoe_core.models.network import Examples
+from qoe_core.qos import Scaling
 from qoe_core.session import Session
 from qoe_core.simulate.__main__ import read_config
 from qoe_core.simulate.build import build
@@ -148,7 +151,10 @@ def _epoch(sessions: Sequence[Session], config: VideoConfig, store: Store) -> Ro
         for function in functions(config):
             function(session.video)
     computed_s = (time.perf_counter() - started) * len(sessions) / n_computed
-    loader = Loader(VideoExamples(sessions, config, store.folder), torch.device("cpu"))
+    inputs = FeatureConfig(qos=(), frames=config)
+    scaling = Scaling.fit(video_features(session, config, store) for session in sessions)
+    examples = Examples(sessions, inputs, scaling, None, None, store.folder)
+    loader = Loader(examples, torch.device("cpu"))
     started = time.perf_counter()
     for _ in loader.epoch(in_turn(range(len(sessions)), 8)):
         pass

@@ -17,11 +17,10 @@ from torch import Tensor
 
 from qoe_core import backbones, frames, motion, parallel
 from qoe_core.backbones import Backbone, BackboneConfig
-from qoe_core.batches import Example
 from qoe_core.frames import FrameConfig
 from qoe_core.motion import FlowEnergy, MotionConfig
 from qoe_core.session import Session
-from qoe_core.store import GB, Store
+from qoe_core.store import Store
 
 VERSION = 1  # of how frames become features; raise it when the same parts give other numbers
 COST_S = 3.0  # about what a session of half a minute costs on one core
@@ -101,16 +100,31 @@ def video_features(
         ValueError: the session has no video, the video cannot be decoded, or it lasts longer or
             shorter than the session.
     """
-    if session.video is None:
-        raise ValueError(f"{session.label} has no video; choose quality metrics as inputs instead")
-    columns = [store.get(session.video, f)["features"].numpy() for f in functions(config)]
+    video = _shown(session)
+    columns = [store.get(video, function)["features"].numpy() for function in functions(config)]
     for column in columns:
         if len(column) != session.n_seconds:
             raise ValueError(
-                f"{session.label}: {session.video} has {len(column)} seconds, expected "
+                f"{session.label}: {video} has {len(column)} seconds, expected "
                 f"{session.n_seconds} as in the log; is it the video of another session?"
             )
     return np.concatenate(columns, axis=1)
+
+
+def entries(session: Session, config: VideoConfig, store: Store) -> tuple[str, ...]:
+    """The store's keys of the session's features: they change with all that the features depend on.
+
+    Raises:
+        ValueError: the session has no video.
+    """
+    video = _shown(session)
+    return tuple(store.key(video, function) for function in functions(config))
+
+
+def _shown(session: Session) -> Path:
+    if session.video is None:
+        raise ValueError(f"{session.label} has no video; choose quality metrics as inputs instead")
+    return session.video
 
 
 @dataclass(frozen=True)
@@ -148,39 +162,6 @@ def extract(
 
 def _extract(unit: _Extraction) -> None:
     video_features(unit.session, unit.config, opened(unit.folder, 0))
-
-
-class VideoExamples(Sequence[Example]):
-    """One example a session, its inputs the frame features, read when it is asked for.
-
-    Labels are in the data set's own units, NaN where there are none. May be sent to other
-    processes, each of which opens the store for itself.
-    """
-
-    def __init__(
-        self, sessions: Sequence[Session], config: VideoConfig, folder: Path, memory_bytes: int = GB
-    ):
-        """`folder` is the store's; `memory_bytes` of features are kept by each process."""
-        self.sessions = sessions
-        self.config = config
-        self.folder = folder
-        self.memory_bytes = memory_bytes
-
-    def __len__(self) -> int:
-        """As many as sessions."""
-        return len(self.sessions)
-
-    def __getitem__(self, place: int) -> Example:
-        """The example of the session at this place."""
-        session = self.sessions[place]
-        store = opened(self.folder, self.memory_bytes)
-        rated = np.full(session.n_seconds, np.nan) if session.rated is None else session.rated
-        overall = np.nan if session.overall is None else session.overall
-        return Example(
-            inputs=torch.from_numpy(video_features(session, self.config, store)),
-            rated=torch.tensor(rated, dtype=torch.float32),
-            overall=torch.tensor(overall, dtype=torch.float32),
-        )
 
 
 @cache

@@ -1,11 +1,11 @@
 """What a player knows, second by second: features from a Session, and their scaling.
 
-Axes: time = seconds, feat = features in the order asked for. Every feature at second t uses
-seconds 0..t only. Values are in their own units here; `Scaling` and `LabelScale` map inputs and
-ratings to [0, 1] with the minimum and maximum of the training sessions.
+Axes: time = seconds, feat = inputs of a model. Every feature at second t uses seconds 0..t only.
+Values are in their own units here; `Scaling` and `LabelScale` map inputs and ratings to [0, 1] with
+the minimum and maximum of the training sessions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,50 +90,6 @@ QOS: dict[str, Callable[[Session], Float[np.ndarray, " time"]]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class FeatureConfig:
-    """Which inputs a model sees: QoS features by name, then quality metrics by name.
-
-    Raises:
-        ValueError: no input at all, a name twice, or an unknown QoS feature.
-    """
-
-    qos: tuple[str, ...]
-    quality: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        """Refuse what would only fail in the middle of a run."""
-        names = (*self.qos, *self.quality)
-        unknown = [name for name in self.qos if name not in QOS]
-        if not names or len(set(names)) < len(names) or unknown:
-            raise ValueError(
-                f"features are qos={self.qos}, quality={self.quality}; expected at least one, each "
-                f"once, and QoS names out of {list(QOS)}"
-            )
-
-
-def features(session: Session, config: FeatureConfig) -> Float[np.ndarray, "time feat"]:
-    """The configured inputs in their own units; NaN only before the first shown second.
-
-    ST-RRED spans four orders of magnitude (scene cuts reach 13,000), so it enters as
-    log10(1 + STRRED); every other metric enters as released.
-
-    Raises:
-        ValueError: the session lacks a metric that is asked for.
-    """
-    missing = [name for name in config.quality if name not in session.quality]
-    if missing:
-        raise ValueError(
-            f"{session.label} has no quality {missing}, it has {sorted(session.quality)}; "
-            "choose metrics that this data set was released with"
-        )
-    columns = [QOS[name](session) for name in config.qos]
-    for name in config.quality:
-        values = session.quality[name]
-        columns.append(np.log10(1 + values) if name == "strred" else values)
-    return np.stack(columns, axis=1)
-
-
 @dataclass(frozen=True, eq=False)
 class Scaling:
     """Min-max scaling to [0, 1] fitted on training sessions; other sessions may leave the range.
@@ -146,17 +102,19 @@ class Scaling:
     high: Float[np.ndarray, " feat"]
 
     @classmethod
-    def fit(cls, arrays: Sequence[Float[np.ndarray, "_ feat"]]) -> "Scaling":
-        """The extremes of each column over all arrays.
+    def fit(cls, arrays: Iterable[Float[np.ndarray, "_ feat"]]) -> "Scaling":
+        """The extremes of each column over all arrays, of which one at a time is looked at.
 
         Raises:
-            ValueError: a column has no finite value.
+            ValueError: a column is NaN throughout.
         """
-        stacked = np.concatenate(arrays)
-        empty = np.flatnonzero(~np.isfinite(stacked).any(0))
+        extremes = [(np.fmin.reduce(array), np.fmax.reduce(array)) for array in arrays]
+        low = np.fmin.reduce([lowest for lowest, _ in extremes])
+        high = np.fmax.reduce([highest for _, highest in extremes])
+        empty = np.flatnonzero(np.isnan(low))
         if empty.size:
             raise ValueError(f"feature {empty[0]} is never known in the training sessions")
-        return cls(np.nanmin(stacked, axis=0), np.nanmax(stacked, axis=0))
+        return cls(low, high)
 
     def __call__(self, array: Float[np.ndarray, "time feat"]) -> Float[np.ndarray, "time feat"]:
         """Scaled copy of `array`."""

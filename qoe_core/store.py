@@ -96,9 +96,16 @@ class Store:
         size = sum(tensor.nbytes for tensor in tensors.values())
         return _copies(tensors) if self._memory.put(key, tensors, size) else tensors
 
+    def key(self, path: Path, function: FileFunction) -> str:
+        """The name of the entry: a digest of the file's content and of the function's identity.
+
+        Cheap to ask again: a file is hashed anew only after its stamp has changed.
+        """
+        return _key(self._content(path), file_function.identity_text(function))
+
     def has(self, path: Path, function: FileFunction) -> bool:
         """Whether there is an entry, in memory or on disk; a damaged one counts."""
-        key = _key(self._content(path), file_function.identity_text(function))
+        key = self.key(path, function)
         return key in self._memory or os.path.exists(self._path(key))
 
     def contents(self) -> pd.DataFrame:

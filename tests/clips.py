@@ -66,6 +66,21 @@ def encode(
     return path
 
 
+def film(path, seconds, seed=0, frozen=()):
+    """A lossless clip of 64x36 at 10 fps in which noise moves, but for the frozen seconds."""
+    noise = np.random.default_rng(seed).integers(0, 255, (36, 640, 3), dtype=np.uint8)
+    with av.open(path, "w") as video:
+        stream = video.add_stream("libx264", rate=10, options={"qp": "0", "g": "1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
+        shift = 0
+        for number in range(10 * seconds):
+            shift += 0 if number // 10 in frozen else 4
+            pixels = np.ascontiguousarray(np.roll(noise, shift, axis=1)[:, :64])
+            video.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        video.mux(stream.encode())
+    return path
+
+
 def sound_only(path):
     """A second of silence without any picture."""
     with av.open(str(path), "w") as container:

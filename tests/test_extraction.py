@@ -1,34 +1,18 @@
 """Frame features of small videos, through the store."""
 
-import av
 import numpy as np
 import pytest
 import torch
 
 from qoe_core import backbones, extraction, frames
-from qoe_core.extraction import VideoConfig, VideoExamples, extract, functions, video_features
+from qoe_core.extraction import VideoConfig, extract, functions, video_features
 from qoe_core.frames import FrameConfig
-from qoe_core.loading import Loader
 from qoe_core.motion import FEATURES, MotionConfig
 from qoe_core.store import Store
+from tests.clips import film
 
 SMALL = VideoConfig(size=(32, 32), motion_size=(18, 32), motion=MotionConfig(samples=2))
 N_LITE0 = 2 * (24 + 40 + 112 + 320)  # mean and deviation of the last four stages
-
-
-def film(path, seconds, seed=0, frozen=()):
-    """A lossless clip of 64x36 at 10 fps in which noise moves, but for the frozen seconds."""
-    noise = np.random.default_rng(seed).integers(0, 255, (36, 640, 3), dtype=np.uint8)
-    with av.open(path, "w") as video:
-        stream = video.add_stream("libx264", rate=10, options={"qp": "0", "g": "1"})
-        stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
-        shift = 0
-        for number in range(10 * seconds):
-            shift += 0 if number // 10 in frozen else 4
-            pixels = np.ascontiguousarray(np.roll(noise, shift, axis=1)[:, :64])
-            video.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
-        video.mux(stream.encode())
-    return path
 
 
 @pytest.fixture
@@ -163,22 +147,6 @@ def test_a_video_that_cannot_be_decoded_is_named_and_the_others_are_kept(filmed,
 def test_a_config_without_backbone_and_motion_is_refused(refuses):
     with refuses("neither a backbone nor motion is asked for, expected one or both"):
         VideoConfig(backbone=None, motion=None)
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_batches_of_stored_features_are_the_same_whoever_loads_them(filmed, store, workers):
-    extract(filmed, SMALL, store, workers=1)
-    examples = VideoExamples(filmed, SMALL, store.folder)
-    batches = list(Loader(examples, torch.device("cpu"), workers).epoch([[2, 0], [1]]))
-    assert [batch.valid.sum(dim=1).tolist() for batch in batches] == [[5, 3], [4]]
-    for batch, places in zip(batches, ([2, 0], [1]), strict=True):
-        for row, place in enumerate(places):
-            session = filmed[place]
-            inputs = batch.inputs[row, : session.n_seconds].numpy()
-            np.testing.assert_array_equal(inputs, video_features(session, SMALL, store))
-            rated = batch.rated[row, : session.n_seconds].numpy()
-            np.testing.assert_array_equal(rated, session.rated.astype(np.float32))
-            assert batch.overall[row].item() == np.float32(session.overall)
 
 
 @pytest.mark.skipif(

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from qoe_core.inputs import FeatureConfig
 from qoe_core.metrics import METRICS
 from qoe_core.models.averages import Constant, MeanCurve
 from qoe_core.models.interface import Prediction
 from qoe_core.models.regressors import Regressor, ridge
 from qoe_core.predictions import ONSET_S, TRACE_MEAN, fold_tables, session_scores
-from qoe_core.qos import FeatureConfig
 from qoe_core.splits import leave_content_out
 
 IDENTITY = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qoe_core.qos import QOS, FeatureConfig, features
+from qoe_core.qos import QOS
 
 STALLS = np.array([[1.5, 1.0], [4.0, 2.0]])
 BITRATE = np.array([1000.0, 1000.0, 100.0, 100.0, 0.0, 0.0, 10000.0])
@@ -116,42 +116,3 @@ def test_bitrate_features_are_refused_without_a_bitrate(make_session, refuses, n
         "leave these two features out for this data set"
     ):
         QOS[name](make_session(seconds=3, bitrate_kbps=None))
-
-
-def test_columns_are_the_qos_features_then_the_quality_metrics(played):
-    table = features(played, FeatureConfig(qos=("switch", "indicator"), quality=("vmaf",)))
-    columns = [QOS["switch"](played), QOS["indicator"](played), played.quality["vmaf"]]
-    np.testing.assert_array_equal(table, np.stack(columns, axis=1))
-
-
-def test_strred_enters_as_a_logarithm(make_session):
-    session = make_session(seconds=3, quality={"strred": np.array([0.0, 9.0, 9999.0])})
-    table = features(session, FeatureConfig(qos=(), quality=("strred",)))
-    np.testing.assert_allclose(table[:, 0], [0, 1, 4], rtol=0, atol=1e-12)
-
-
-def test_inputs_are_unknown_only_before_the_first_shown_second(loading):
-    table = features(loading, FeatureConfig(qos=tuple(QOS), quality=("vmaf",)))
-    assert not np.isfinite(table[:2]).all(axis=1).any()
-    assert np.isfinite(table[2:]).all()
-
-
-def test_a_metric_that_was_not_released_is_refused(played, refuses):
-    with refuses(
-        "tiny/content_0_pattern_0 has no quality ['ssim', 'psnr'], it has ['vmaf']; "
-        "choose metrics that this data set was released with"
-    ):
-        features(played, FeatureConfig(qos=(), quality=("ssim", "vmaf", "psnr")))
-
-
-@pytest.mark.parametrize(
-    ("qos", "quality"),
-    [((), ()), (("recency", "recency"), ()), (("bitrate",), ()), (("switch",), ("switch",))],
-    ids=["none", "one twice", "unknown", "the same name in both"],
-)
-def test_a_choice_of_inputs_is_refused(refuses, qos, quality):
-    with refuses(
-        f"features are qos={qos}, quality={quality}; expected at least one, each once, and QoS "
-        f"names out of {list(QOS)}"
-    ):
-        FeatureConfig(qos=qos, quality=quality)

@@ -3,15 +3,8 @@
 import numpy as np
 import pytest
 
-from qoe_core.qos import (
-    MEMORY_S,
-    FeatureConfig,
-    LabelScale,
-    Scaling,
-    features,
-    pooled,
-    with_memory,
-)
+from qoe_core.inputs import FeatureConfig, features
+from qoe_core.qos import MEMORY_S, LabelScale, Scaling, pooled, with_memory
 
 RECENCY = FeatureConfig(qos=("recency",))
 

@@ -15,8 +15,9 @@ from sklearn.base import RegressorMixin
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge as RidgeRegressor
 
+from qoe_core.inputs import FeatureConfig, features
 from qoe_core.models.interface import Prediction, training_ratings
-from qoe_core.qos import FeatureConfig, Scaling, features, pooled, with_memory
+from qoe_core.qos import Scaling, pooled, with_memory
 from qoe_core.session import Session
 
 
@@ -38,9 +39,8 @@ class Regressor:
         folder: Path | None = None,
     ) -> "FittedRegressor":
         """Fit one regressor for each target that the training sessions are rated for."""
-        raw = [features(session, self.inputs) for session in train]
-        scaling = self.scaling or Scaling.fit(raw)
-        scaled = [scaling(array) for array in raw]
+        scaling = self.scaling or Scaling.fit(features(session, self.inputs) for session in train)
+        scaled = [scaling(features(session, self.inputs)) for session in train]
         continuous, overall = training_ratings(train)
         seconds = sessions = None
         if continuous is not None:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
+from qoe_core.inputs import FeatureConfig
 from qoe_core.models.interface import training_ratings
 from qoe_core.models.regressors import Regressor, boosting, ridge
-from qoe_core.qos import MEMORY_S, FeatureConfig
+from qoe_core.qos import MEMORY_S
 
 INPUTS = FeatureConfig(qos=("indicator", "stalled_so_far"), quality=("vmaf",))
 
