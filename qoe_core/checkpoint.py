@@ -51,6 +51,28 @@ def load(path: Path) -> tuple[dict[str, Tensor], object]:
     return tensors, json.loads(metadata["state"])
 
 
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Give `module` the weights that a saved network of the same sizes has in the file.
+
+    Raises:
+        ValueError: the file is damaged, or its tensors are not those of `module`, which is then
+            left as it was.
+    """
+    weights, _ = load(path)
+    own = module.state_dict()
+    for name in (*own, *weights):
+        here, there = (
+            f"of shape {tuple(tensors[name].shape)}" if name in tensors else "missing"
+            for tensors in (own, weights)
+        )
+        if here != there:
+            raise ValueError(
+                f"{path}: {name} is {there} there and {here} in this {type(module).__name__}; was "
+                "it saved with other sizes, another number of inputs or by another kind of network?"
+            )
+    module.load_state_dict(weights)
+
+
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """`tensors` with `prefix/` before each name."""
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}

@@ -1,15 +1,18 @@
-"""Batches of sessions in a given order, loaded in the background and pinned where there is a GPU.
+"""Batches of sessions: which go together, loaded in the background, pinned where there is a GPU.
 
-Which examples make a batch is the caller's decision and nothing else is drawn here, so the batches
-are the same whatever the number of background processes.
+Which examples make a batch is decided before any is loaded, so the batches are the same whatever
+the number of background processes.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import torch
 from torch.utils.data import DataLoader
 
 from qoe_core.batches import Batch, Example, collate
+
+JITTER = 0.1  # of a length, up and down: how far sessions that share a batch may differ
 
 
 class Loader:
@@ -27,7 +30,7 @@ class Loader:
         if workers < 0:
             raise ValueError(f"workers is {workers}, expected 0 (none) or a number of processes")
         self.device = device
-        self.n_examples = len(examples)
+        self.examples = examples
         self._batches: list[Sequence[int]] = []  # of the epoch; the sampler below is this list
         self._loader = DataLoader(
             examples,
@@ -39,6 +42,11 @@ class Loader:
             multiprocessing_context="spawn" if workers else None,
             generator=torch.Generator(),  # the loader draws a seed per epoch; not from ours
         )
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """Seconds of each example; asking for it reads every example once."""
+        return [len(example.rated) for example in self.examples]
 
     def epoch(self, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
         """The examples at the given places, batch by batch, on the device."""
@@ -54,3 +62,18 @@ def in_turn(order: Sequence[int], size: int) -> list[Sequence[int]]:
     [[4, 2], [0, 1], [3]]
     """
     return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def of_similar_length(lengths: Sequence[int], size: int) -> list[Sequence[int]]:
+    """Places of all `lengths` in shuffled batches of `size` that need little padding.
+
+    Each length is moved by up to JITTER, so that every draw puts other sessions together; what the
+    size does not divide makes one smaller batch anywhere. Draws from torch's global generator.
+    """
+    moved = torch.tensor(lengths) * (1 + JITTER * (2 * torch.rand(len(lengths)) - 1))
+    order = moved.argsort().tolist()
+    n_full, rest = divmod(len(order), size)
+    start = size * int(torch.randint(n_full + 1, ()))
+    parts = order[:start], order[start : start + rest], order[start + rest :]
+    batches = [batch for part in parts for batch in in_turn(part, size)]
+    return [batches[place] for place in torch.randperm(len(batches))]

@@ -1,8 +1,11 @@
 """What training minimises: masked errors of the continuous and of the overall score.
 
 Labels are on [0, 1]; a NaN label contributes nothing, so padding and targets nobody rated drop out.
+Every term is a mean, handed on as its sum and its count, so that those of batches add up to the
+term of all their sessions, however they were batched.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -10,35 +13,46 @@ from jaxtyping import Float
 from torch import Tensor
 
 VARIANCE_FLOOR = 1e-8  # of a [0, 1] label; below it a session's labels count as constant
+TERMS = ("mse", "plcc", "change", "overall")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights of the terms; all are 0 or more and at least one of mse and overall is positive."""
+    """Weights of the terms, all 0 or more and mse or overall positive, and the kind of one."""
 
     mse: float = 1.0
     plcc: float = 0.1
+    change: float = 3.0  # of the squared error of the change from second to second
     overall: float = 1.0
+    huber: float | None = None  # error of an overall score from which it counts linearly, or never
 
     def __post_init__(self):
         """Refuse weights that train nothing or push the wrong way."""
-        if min(self.mse, self.plcc, self.overall) < 0 or self.mse + self.overall == 0:
+        weights = (self.mse, self.plcc, self.change, self.overall)
+        if min(weights) < 0 or self.mse + self.overall == 0:
             raise ValueError(f"{self}: expected weights of at least 0, mse or overall above it")
+        if self.huber is not None and not self.huber > 0:
+            raise ValueError(f"{self}: expected huber above 0, or None for the squared error")
 
 
-def masked_mse(
-    predicted: Float[Tensor, "*axes"], rated: Float[Tensor, "*axes"]
-) -> Float[Tensor, ""]:
-    """Mean squared error over the labels that exist; 0 where none exists."""
+def squared_error(
+    predicted: Float[Tensor, "*axes"], rated: Float[Tensor, "*axes"], huber: float | None = None
+) -> Float[Tensor, "2"]:
+    """Sum of squared errors, and how many labels exist; with `huber` torch's Huber loss instead."""
     known = torch.isfinite(rated)
     error = torch.where(known, predicted - torch.where(known, rated, 0.0), 0.0)
-    return error.square().sum() / known.sum().clamp(min=1)
+    if huber is None:
+        penalty = error.square()
+    else:
+        nothing = torch.zeros_like(error)
+        penalty = torch.nn.functional.huber_loss(error, nothing, reduction="none", delta=huber)
+    return torch.stack([penalty.sum(), known.sum(dtype=error.dtype)])
 
 
 def plcc_distance(
     predicted: Float[Tensor, "batch time"], rated: Float[Tensor, "batch time"]
-) -> Float[Tensor, ""]:
-    """Mean over sessions of 1 - PLCC; a session with constant labels or one second counts as 0.
+) -> Float[Tensor, "2"]:
+    """Sum over sessions of 1 - PLCC, and how many have labels that vary; the others add nothing.
 
     The denominator carries VARIANCE_FLOOR, so a constant prediction has PLCC 0 and no NaN gradient.
     """
@@ -50,8 +64,40 @@ def plcc_distance(
     variance_x, variance_y = x.square().sum(1) / count[:, 0], y.square().sum(1) / count[:, 0]
     covariance = (x * y).sum(1) / count[:, 0]
     plcc = covariance / ((variance_x + VARIANCE_FLOOR) * (variance_y + VARIANCE_FLOOR)).sqrt()
-    counted = variance_y > VARIANCE_FLOOR
-    return torch.where(counted, 1 - plcc, 0.0).sum() / counted.sum().clamp(min=1)
+    varies = variance_y > VARIANCE_FLOOR
+    return torch.stack([torch.where(varies, 1 - plcc, 0.0).sum(), varies.sum(dtype=plcc.dtype)])
+
+
+def sums(
+    continuous: Float[Tensor, "batch time"],
+    overall: Float[Tensor, " batch"],
+    rated: Float[Tensor, "batch time"],
+    rated_overall: Float[Tensor, " batch"],
+    config: LossConfig,
+) -> Float[Tensor, "4 2"]:
+    """Sum and count of each of TERMS: over seconds, sessions, pairs of seconds, sessions."""
+    terms = (
+        squared_error(continuous, rated),
+        plcc_distance(continuous, rated),
+        squared_error(continuous.diff(), rated.diff()),
+        squared_error(overall, rated_overall, config.huber),
+    )
+    return torch.stack(terms)
+
+
+def means(
+    added: Float[Tensor, "*batches 4 2"], config: LossConfig
+) -> dict[str, Float[Tensor, "*batches"]]:
+    """The terms by name, 0 where nothing was rated, and their weighted sum as "loss".
+
+    Source: MSE + w (1 - PLCC) for continuous QoE, MSE for overall; Jia et al., IEEE TCSVT 2024.
+    Deviation: the error of the change, since ratings are smoother than what networks make of
+    frames that jump.
+    """
+    values = added[..., 0] / added[..., 1].clamp(min=1)
+    terms = dict(zip(TERMS, values.unbind(-1), strict=True))
+    weights = dataclasses.asdict(config)
+    return {"loss": sum(weights[name] * terms[name] for name in TERMS), **terms}
 
 
 def total(
@@ -61,16 +107,5 @@ def total(
     rated_overall: Float[Tensor, " batch"],
     config: LossConfig,
 ) -> dict[str, Float[Tensor, ""]]:
-    """The terms by name, and their weighted sum as "loss".
-
-    Source: MSE + w (1 - PLCC) for continuous QoE, MSE for overall; Jia et al., IEEE TCSVT 2024.
-    """
-    terms = {
-        "mse": masked_mse(continuous, rated),
-        "plcc": plcc_distance(continuous, rated),
-        "overall": masked_mse(overall, rated_overall),
-    }
-    weighted = (
-        config.mse * terms["mse"] + config.plcc * terms["plcc"] + config.overall * terms["overall"]
-    )
-    return {"loss": weighted, **terms}
+    """The loss of one batch and its terms by name."""
+    return means(sums(continuous, overall, rated, rated_overall, config), config)

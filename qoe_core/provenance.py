@@ -18,9 +18,10 @@ from qoe_core.paths import ROOT
 from qoe_core.session import Session
 
 PACKAGES = ("av", "numpy", "pandas", "scikit-learn", "scipy", "timm", "torch")
-# the modules that a prediction or score passes through; readers show in the sessions they return
+# the modules that a prediction or score passes through; readers show in the sessions they return,
+# and what makes frame features (down to a version of its own) in `inputs.identity`
 CODE = ("session", "splits", "qos", "batches", "losses", "checkpoint", "loading", "training")
-CODE += ("metrics", "mappings", "predictions", "experiment")
+CODE += ("train_config", "inputs", "metrics", "mappings", "predictions", "experiment")
 
 
 def code_digest() -> str:
@@ -68,12 +69,20 @@ def commit() -> str:
 
 
 def stamp(started: float, device: str) -> dict[str, object]:
-    """Commit, seconds since `started` (perf_counter) and the device that `device` stands for."""
+    """Commit, seconds since `started` (perf_counter), what `device` stands for, its peak memory.
+
+    That (MB) is what torch held on a GPU since training began; on a CPU what this process held.
+    """
     on_gpu = device != "cpu" and torch.cuda.is_available()
+    if on_gpu:
+        peak = torch.cuda.max_memory_allocated() / 2**20
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "commit": commit(),
         "seconds": round(time.perf_counter() - started, 2),
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+        "peak_memory_mb": round(peak),
     }
 
 

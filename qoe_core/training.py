@@ -2,65 +2,28 @@
 
 A module maps (inputs, valid) of a batch to (continuous, overall). Epoch e draws its order and its
 dropout from (seed, e) alone, so a run that was interrupted after any epoch and a run that was not
-are the same run.
+are the same run. A GPU is asked for numbers once an epoch and never waited for in between.
 """
 
 import contextlib
 import dataclasses
 import math
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
-from qoe_core import losses
+from qoe_core import losses, watching
 from qoe_core.batches import Batch, Example
 from qoe_core.checkpoint import Progress, restore, store
-from qoe_core.loading import Loader, in_turn
-from qoe_core.losses import LossConfig
+from qoe_core.loading import Loader, in_turn, of_similar_length
+from qoe_core.train_config import PRECISIONS, TrainConfig, learning_rate
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CHECKPOINT = "checkpoint.safetensors"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """How a network is trained; nothing here changes the shape of its weights."""
-
-    n_epochs: int = 60
-    batch_size: int = 16  # sessions
-    learning_rate: float = 3e-3  # AdamW
-    decay: float = 0.97  # of the learning rate, per epoch
-    weight_decay: float = 1e-2
-    clip_norm: float = 1.0  # of the gradient
-    patience: int = 15  # epochs without a better validation loss before stopping
-    device: str = "auto"  # cuda where there is one, else cpu; or either by name
-    precision: str = "float32"  # or bfloat16: mixed precision
-    loaders: int = 0  # processes that load batches ahead; 0 where examples lie in memory
-    loss: LossConfig = field(default_factory=LossConfig)
-
-    def __post_init__(self):
-        """Refuse settings that would fail, or train nothing, after hours."""
-        sizes = (self.n_epochs, self.batch_size, self.patience)
-        rates = (self.learning_rate, self.decay, self.clip_norm)
-        positive = min(sizes) >= 1 and min(rates) > 0
-        if not positive or self.decay > 1 or min(self.weight_decay, self.loaders) < 0:
-            raise ValueError(f"{self}: expected counts of at least 1, positive rates, decay <= 1")
-        if self.precision not in PRECISIONS or self.device not in ("auto", "cpu", "cuda"):
-            raise ValueError(
-                f"precision {self.precision!r} on device {self.device!r}: expected one of "
-                f"{list(PRECISIONS)} on auto, cpu or cuda"
-            )
-
-    def what_matters(self) -> dict[str, object]:
-        """The fields that change the numbers; who loads the batches does not."""
-        facts = dataclasses.asdict(self)
-        del facts["loaders"]
-        return facts
+STORE_EVERY_S = 5.0  # between checkpoints: one costs as much as several steps of a small network
 
 
 def fit(
@@ -73,40 +36,45 @@ def fit(
 ) -> pd.DataFrame:
     """Train `module` in place and leave it with its best weights; one row per epoch comes back.
 
-    Best is the lowest validation loss; without validation examples, the last epoch. With a
-    `folder`, each epoch writes a checkpoint and TensorBoard scalars there, and a checkpoint found
-    there is continued.
+    Best is the lowest validation loss; without validation examples, the last epoch. Losses in a row
+    are over all its seconds and sessions, however they were batched. With a `folder`, checkpoints
+    and TensorBoard files are written there, and a checkpoint found there is continued. Examples are
+    read once before the first epoch, for their lengths.
 
     Raises:
-        FloatingPointError: the loss stopped being finite; names the epoch and the batch.
+        FloatingPointError: loss or gradient stopped being finite; names the epoch and the batch.
+            Found at the end of the epoch: the weights in `module` are then of no use, those of the
+            checkpoint are.
         ValueError: the checkpoint in `folder` belongs to another configuration, or is damaged.
     """
     device = resolve_device(config.device)
     module.to(device)
+    gpus = [device] if device.type == "cuda" else []
+    if gpus:
+        torch.cuda.reset_peak_memory_stats(device)  # after .to, which wakes the GPU up
     optimizer = torch.optim.AdamW(
-        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
-    fingerprint = {
-        **config.what_matters(),
-        "seed": seed,
-        "n_train": len(train),
-        "module": str(module),
-    }
+    settings = dataclasses.asdict(config) | {"seed": seed, "n_train": len(train)}
+    fingerprint = {**config.what_matters(), "seed": seed, "n_train": len(train)}
+    fingerprint["module"] = str(module)
     loaders = [Loader(part, device, config.loaders) for part in (train, validation)]
-    progress = Progress()
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        if (folder / CHECKPOINT).exists():
-            progress = restore(folder / CHECKPOINT, module, optimizer, fingerprint)
-    with _scalars(folder, progress.epoch) as writer, torch.random.fork_rng():
-        while not _finished(progress, config, bool(validation)):
+    progress = _begun(folder, module, optimizer, fingerprint)
+    finished, stored = _finished(progress, config, bool(validation)), -math.inf
+    quiet = finished or folder is None
+    board = None if quiet else watching.opened(folder / "tensorboard", progress.epoch)
+    with board or contextlib.nullcontext(), torch.random.fork_rng(gpus):
+        while not finished:
             torch.manual_seed(seed * 1_000_003 + progress.epoch)
-            row = _epoch(module, optimizer, *loaders, config, progress.epoch)
-            progress.add(row, module)
-            if folder is not None:
-                for name, value in row.items():
-                    writer.add_scalar(name, value, progress.epoch)
+            progress.add(_epoch(module, optimizer, *loaders, config, progress.epoch), module)
+            finished = _finished(progress, config, bool(validation))
+            if board is None:
+                continue
+            watching.show(board, module, validation or train, settings, progress, finished)
+            if finished or time.monotonic() - stored > STORE_EVERY_S:
+                board.flush()  # before the checkpoint, which says from where to go on
                 store(folder / CHECKPOINT, module, optimizer, fingerprint, progress)
+                stored = time.monotonic()
     module.load_state_dict(progress.best)
     module.eval()
     return pd.DataFrame(progress.rows)
@@ -125,18 +93,25 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _scalars(
-    folder: Path | None, epoch: int
-) -> contextlib.AbstractContextManager[SummaryWriter | None]:
-    """A TensorBoard writer that drops what an interrupted run wrote after `epoch`."""
+def _begun(
+    folder: Path | None,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    fingerprint: dict[str, object],
+) -> Progress:
+    """Where the run in `folder` stands; makes the folder."""
     if folder is None:
-        return contextlib.nullcontext()
-    return SummaryWriter(folder / "tensorboard", purge_step=epoch + 1)
+        return Progress()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / CHECKPOINT).exists():
+        return Progress()
+    return restore(folder / CHECKPOINT, module, optimizer, fingerprint)
 
 
 def _finished(progress: Progress, config: TrainConfig, has_validation: bool) -> bool:
     waited = progress.epoch - progress.best_epoch
-    return progress.epoch >= config.n_epochs or (has_validation and waited >= config.patience)
+    impatient = has_validation and config.patience is not None and waited >= config.patience
+    return progress.epoch >= config.n_epochs or impatient
 
 
 def _epoch(
@@ -148,70 +123,81 @@ def _epoch(
     epoch: int,
 ) -> dict[str, float]:
     """One pass over the training examples, one over the validation examples; their mean losses."""
-    rate = config.learning_rate * config.decay**epoch
-    for group in optimizer.param_groups:
-        group["lr"] = rate
     module.train()
-    order = torch.randperm(train.n_examples).tolist()
-    sums: dict[str, float] = {}
-    norms = []
-    for number, batch in enumerate(train.epoch(in_turn(order, config.batch_size))):
-        terms = _terms(module, batch, config)
-        _check_finite("loss", terms["loss"], config, epoch, number)
+    if config.bucketed:
+        batches = of_similar_length(train.lengths, config.batch_size)
+    else:
+        batches = in_turn(torch.randperm(len(train.examples)).tolist(), config.batch_size)
+    seen, norms = [], []
+    for number, batch in enumerate(train.epoch(batches)):
+        rate = learning_rate(config, epoch, (number + 0.5) / len(batches))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        noise = config.noise * torch.randn_like(batch.inputs)
+        noisy = dataclasses.replace(batch, inputs=batch.inputs + noise)
+        added = _sums(module, noisy, config)
         optimizer.zero_grad()
-        terms["loss"].backward()
-        norm = nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)
+        losses.means(added, config.loss)["loss"].backward()
+        norms.append(nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm))
         optimizer.step()
-        norms.append(norm.item())
-        _add(sums, terms, len(batch.inputs))
-    row = {f"train/{name}": value / train.n_examples for name, value in sums.items()}
-    row |= {"learning_rate": rate, "gradient_norm": sum(norms) / len(norms)}
+        seen.append(added.detach())
+    checked = {"loss": _batch_losses(seen, config), "gradient norm": torch.stack(norms).tolist()}
+    _check_finite(checked, config, epoch)
+    terms, _ = _means(seen, config)
+    row = {f"train/{name}": value for name, value in terms.items()}
+    row |= {"learning_rate": rate, "gradient_norm": sum(checked["gradient norm"]) / len(norms)}
     return row | _validation_row(module, validation, config, epoch)
 
 
 def _validation_row(
     module: nn.Module, validation: Loader, config: TrainConfig, epoch: int
 ) -> dict[str, float]:
-    if not validation.n_examples:
+    if not validation.examples:
         return {}
     module.eval()
-    sums: dict[str, float] = {}
-    rated = False
-    order = range(validation.n_examples)
+    order = sorted(range(len(validation.examples)), key=validation.lengths.__getitem__)
     with torch.inference_mode():
-        for number, batch in enumerate(validation.epoch(in_turn(order, config.batch_size))):
-            rated |= bool(batch.rated.isfinite().any())
-            terms = _terms(module, batch, config)
-            _check_finite("validation loss", terms["loss"], config, epoch, number)
-            _add(sums, terms, len(batch.inputs))
-    row = {f"validation/{name}": value / len(order) for name, value in sums.items()}
-    if not rated:
-        return row  # a correlation with labels that nobody gave would read as perfect
-    metrics = {
-        "metrics/validation_plcc": 1 - row["validation/plcc"],
-        "metrics/validation_rmse": math.sqrt(row["validation/mse"]),
-    }
-    return row | metrics
+        batches = validation.epoch(in_turn(order, config.batch_size))
+        seen = [_sums(module, batch, config) for batch in batches]
+    _check_finite({"validation loss": _batch_losses(seen, config)}, config, epoch)
+    terms, counts = _means(seen, config)
+    row = {f"validation/{name}": value for name, value in terms.items()}
+    # a correlation or an error where nobody rated would read as perfect
+    if counts["plcc"]:
+        row["metrics/validation_plcc"] = 1 - terms["plcc"]
+    if counts["mse"]:
+        row["metrics/validation_rmse"] = math.sqrt(terms["mse"])
+    return row
 
 
-def _check_finite(name: str, loss: Tensor, config: TrainConfig, epoch: int, batch: int) -> None:
-    if not torch.isfinite(loss):
-        raise FloatingPointError(
-            f"{name} is {loss.item()} at epoch {epoch}, batch {batch}; "
-            f"is the learning rate {config.learning_rate * config.decay**epoch:g} too high?"
-        )
-
-
-def _terms(module: nn.Module, batch: Batch, config: TrainConfig) -> dict[str, Tensor]:
+def _sums(module: nn.Module, batch: Batch, config: TrainConfig) -> Tensor:
     precision = PRECISIONS[config.precision]
     mixed = precision is not torch.float32
     with torch.autocast(batch.inputs.device.type, dtype=precision, enabled=mixed):
         continuous, overall = module(batch.inputs, batch.valid)
-    return losses.total(
-        continuous.float(), overall.float(), batch.rated, batch.overall, config.loss
-    )
+    return losses.sums(continuous.float(), overall.float(), batch.rated, batch.overall, config.loss)
 
 
-def _add(sums: dict[str, float], terms: dict[str, Tensor], weight: int) -> None:
-    for name, value in terms.items():
-        sums[name] = sums.get(name, 0.0) + value.item() * weight
+def _means(
+    seen: Sequence[Tensor], config: TrainConfig
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Terms over the seconds and sessions of all batches, and how many had a label."""
+    added = torch.stack(seen).double().sum(0).cpu()
+    terms = losses.means(added, config.loss)
+    counts = dict(zip(losses.TERMS, added[:, 1].tolist(), strict=True))
+    return {name: value.item() for name, value in terms.items()}, counts
+
+
+def _batch_losses(seen: Sequence[Tensor], config: TrainConfig) -> list[float]:
+    return losses.means(torch.stack(seen), config.loss)["loss"].tolist()
+
+
+def _check_finite(values: dict[str, list[float]], config: TrainConfig, epoch: int) -> None:
+    """Name the first batch with a value that is not finite."""
+    for batch, row in enumerate(zip(*values.values(), strict=True)):
+        for name, value in zip(values, row, strict=True):
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"{name} is {value} at epoch {epoch}, batch {batch}; "
+                    f"is the learning rate {learning_rate(config, epoch):g} too high?"
+                )

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import special, stats
 
-from qoe_core.losses import LossConfig, masked_mse, plcc_distance, total
+from qoe_core.losses import LossConfig, means, plcc_distance, squared_error, sums, total
 
 LENGTHS = (12, 7, 9)
 NAN = torch.nan
@@ -25,70 +25,79 @@ def distances(predicted, rated):
     return [1 - stats.pearsonr(p[:length], r[:length]).statistic for p, r, length in pairs]
 
 
-def test_mse_is_the_mean_over_the_labels_that_exist(padded):
+def test_squared_errors_are_added_over_the_labels_that_exist(padded):
     predicted, rated = padded
     error = predicted.detach().numpy() - rated.numpy()
-    assert masked_mse(predicted, rated).item() == pytest.approx(np.nanmean(error**2), rel=1e-12)
+    expected = [np.nansum(error**2), sum(LENGTHS)]
+    assert squared_error(predicted, rated).tolist() == pytest.approx(expected, rel=1e-12)
 
 
-def test_mse_of_no_label_is_0():
-    assert masked_mse(torch.rand(2, 3), torch.full((2, 3), NAN)) == 0
+def test_no_label_adds_nothing():
+    assert squared_error(torch.rand(2, 3), torch.full((2, 3), NAN)).tolist() == [0, 0]
 
 
-def test_plcc_distance_is_the_mean_over_sessions(padded):
+def test_huber_is_scipys():
+    predicted, rated = torch.rand(2, 20, dtype=torch.double)
+    expected = special.huber(0.25, (predicted - rated).numpy()).sum()
+    added = squared_error(predicted, rated, huber=0.25)
+    assert added.tolist() == pytest.approx([expected, 20], rel=1e-12)
+
+
+def test_plcc_distances_are_added_over_sessions(padded):
     # 1e-6: the floor of 1e-8 under a variance of about 0.08
-    assert plcc_distance(*padded).item() == pytest.approx(np.mean(distances(*padded)), rel=1e-6)
+    expected = [sum(distances(*padded)), 3]
+    assert plcc_distance(*padded).tolist() == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_session_with_constant_labels_is_left_out_of_the_mean(padded):
+def test_a_session_with_constant_labels_is_left_out(padded):
     predicted, rated = padded
-    expected = np.mean(np.delete(distances(predicted, rated), 1))
+    expected = [np.delete(distances(predicted, rated), 1).sum(), 2]
     rated[1, : LENGTHS[1]] = 0.5
-    assert plcc_distance(predicted, rated).item() == pytest.approx(expected, rel=1e-6)
+    assert plcc_distance(predicted, rated).tolist() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("labels", [[0.5, 0.5, 0.5], [0.5, NAN, NAN], [NAN, NAN, NAN]])
-def test_labels_without_variance_have_plcc_distance_0(labels):
-    assert plcc_distance(torch.rand(1, 3), torch.tensor([labels])) == 0
+def test_labels_without_variance_have_no_plcc_distance(labels):
+    assert plcc_distance(torch.rand(1, 3), torch.tensor([labels])).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("labels", [[0.5, 0.5, 0.5], [0.5, NAN, NAN], [NAN, NAN, NAN]])
 def test_labels_without_variance_have_no_gradient(labels):
     predicted = torch.rand(1, 3, requires_grad=True)
-    plcc_distance(predicted, torch.tensor([labels])).backward()
+    plcc_distance(predicted, torch.tensor([labels]))[0].backward()
     assert predicted.grad.abs().max() == 0
 
 
 def test_a_constant_prediction_has_plcc_distance_1():
     rated = torch.tensor([[0.1, 0.5, 0.3]])
-    assert plcc_distance(torch.full((1, 3), 0.4), rated).item() == pytest.approx(1, abs=1e-6)
+    assert plcc_distance(torch.full((1, 3), 0.4), rated)[0].item() == pytest.approx(1, abs=1e-6)
 
 
 def test_a_constant_prediction_has_a_finite_gradient_towards_the_labels():
     predicted = torch.full((1, 3), 0.4, requires_grad=True)
-    plcc_distance(predicted, torch.tensor([[0.1, 0.5, 0.3]])).backward()
+    plcc_distance(predicted, torch.tensor([[0.1, 0.5, 0.3]]))[0].backward()
     assert predicted.grad.isfinite().all()
     assert predicted.grad[0].argmin() == 1  # raising the second that was rated best lowers the loss
 
 
-@pytest.mark.parametrize("term", [masked_mse, plcc_distance])
+@pytest.mark.parametrize("term", [squared_error, plcc_distance])
 def test_padding_has_no_gradient(padded, term):
     predicted, rated = padded
-    term(predicted, rated).backward()
+    term(predicted, rated)[0].backward()
     assert predicted.grad[rated.isnan()].abs().max() == 0
 
 
-@pytest.mark.parametrize("term", [masked_mse, plcc_distance])
+@pytest.mark.parametrize("term", [squared_error, plcc_distance])
 def test_every_rated_second_has_a_gradient(padded, term):
     predicted, rated = padded
-    term(predicted, rated).backward()
+    term(predicted, rated)[0].backward()
     assert predicted.grad[~rated.isnan()].abs().min() > 0
 
 
-@pytest.mark.parametrize("term", [masked_mse, plcc_distance])
+@pytest.mark.parametrize("term", [squared_error, plcc_distance])
 def test_gradient_is_the_finite_difference(padded, term):
     predicted, rated = padded
-    assert torch.autograd.gradcheck(lambda values: term(values, rated), predicted)
+    assert torch.autograd.gradcheck(lambda values: term(values, rated)[0], predicted)
 
 
 def test_loss_is_the_weighted_sum_of_its_terms(padded):
@@ -106,11 +115,39 @@ def test_the_overall_term_is_the_mse_over_the_sessions_that_have_a_score(padded)
     assert terms["overall"].item() == 0.125
 
 
+def test_terms_of_batches_add_up_to_those_of_all_their_sessions(padded):
+    predicted, rated = padded
+    overall, rated_overall = torch.rand(2, 3, dtype=torch.double)
+    rated_overall[0] = NAN
+    labels = (predicted, overall, rated, rated_overall)
+    added = sum(sums(*(label[part] for label in labels), LossConfig()) for part in ([0], [1, 2]))
+    apart, together = means(added, LossConfig()), total(*labels, LossConfig())
+    assert {name: value.item() for name, value in apart.items()} == pytest.approx(
+        {name: value.item() for name, value in together.items()}, rel=1e-12
+    )
+
+
+def test_the_overall_term_is_a_huber_loss_where_that_is_asked_for(padded):
+    overall, rated_overall = torch.tensor([[0.0, 0.1, 0.5], [0.5, 0.2, 0.5]], dtype=torch.double)
+    terms = total(padded[0], overall, padded[1], rated_overall, LossConfig(huber=0.25))
+    by_hand = (0.25 * (0.5 - 0.125) + 0.1**2 / 2 + 0) / 3
+    assert terms["overall"].item() == pytest.approx(by_hand, rel=1e-12)
+
+
+@pytest.mark.parametrize("delta", [0.0, -1.0, NAN])
+def test_a_huber_loss_that_is_nothing_is_refused(refuses, delta):
+    with refuses(
+        f"LossConfig(mse=1.0, plcc=0.1, overall=1.0, huber={delta}): expected huber above 0, or "
+        "None for the squared error"
+    ):
+        LossConfig(huber=delta)
+
+
 @pytest.mark.parametrize(
     "weights", [{"mse": -1.0}, {"plcc": -0.1}, {"overall": -1.0}, {"mse": 0.0, "overall": 0.0}]
 )
 def test_weights_that_train_nothing_or_the_wrong_way_are_refused(refuses, weights):
-    shown = {"mse": 1.0, "plcc": 0.1, "overall": 1.0} | weights
+    shown = {"mse": 1.0, "plcc": 0.1, "overall": 1.0, "huber": None} | weights
     written = ", ".join(f"{name}={value}" for name, value in shown.items())
     with refuses(f"LossConfig({written}): expected weights of at least 0, mse or overall above it"):
         LossConfig(**weights)

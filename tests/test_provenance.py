@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import numpy as np
+import psutil
 import pytest
 
 from qoe_core import paths, provenance
@@ -84,7 +85,7 @@ def test_the_digest_of_the_code_ignores_comments_and_layout(copied_code):
     assert code_digest() == before
 
 
-@pytest.mark.parametrize("name", ["session.py", "qos.py", "models/tcn.py", "predictions.py"])
+@pytest.mark.parametrize("name", ["session.py", "inputs.py", "models/tcn.py", "predictions.py"])
 def test_the_digest_of_the_code_changes_with_one_statement(copied_code, name):
     before = code_digest()
     path = copied_code / name
@@ -172,6 +173,12 @@ def test_a_stamp_counts_seconds_since_the_start():
 def test_a_stamp_names_commit_and_device():
     stamped = stamp(time.perf_counter(), "cpu")
     assert (stamped["commit"], stamped["device"]) == (commit(), "cpu")
+
+
+def test_a_stamp_holds_the_peak_memory_of_the_process():
+    held = psutil.Process().memory_info().rss / 2**20
+    # what is held now cannot exceed the peak; 2 MB for what is allocated in between
+    assert held - 2 < stamp(time.perf_counter(), "cpu")["peak_memory_mb"] < 20_000
 
 
 def test_a_record_holds_the_peak_memory(recorded):

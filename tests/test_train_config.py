@@ -2,7 +2,7 @@
 
 import pytest
 
-from qoe_core.training import TrainConfig
+from qoe_core.train_config import TrainConfig
 
 
 @pytest.mark.parametrize(

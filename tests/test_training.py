@@ -1,6 +1,7 @@
 """The training loop: what it repeats, what it keeps and where it stops."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ from torch import nn
 
 from qoe_core.batches import Example
 from qoe_core.models.recurrent import Recurrent, RecurrentConfig
-from qoe_core.training import TrainConfig, fit, resolve_device
+from qoe_core.train_config import TrainConfig
+from qoe_core.training import fit, resolve_device
 
 SHORT = TrainConfig(n_epochs=4, batch_size=4, device="cpu")
 
@@ -68,7 +70,8 @@ def test_the_state_of_the_global_generator_is_left_alone(examples):
     assert torch.get_rng_state().equal(before)
 
 
-def test_every_epoch_draws_another_order(examples):
+@pytest.mark.parametrize("bucketed", [True, False])
+def test_every_epoch_draws_another_order(examples, bucketed):
     class Recorder(Level):
         lengths = []
 
@@ -76,10 +79,25 @@ def test_every_epoch_draws_another_order(examples):
             self.lengths.append(inputs.shape[1])
             return super().forward(inputs, valid)
 
-    fit(Recorder(), examples, [], TrainConfig(n_epochs=3, batch_size=1, device="cpu"), seed=0)
+    config = TrainConfig(n_epochs=3, batch_size=1, bucketed=bucketed, device="cpu")
+    fit(Recorder(), examples, [], config, seed=0)
     orders = [tuple(Recorder.lengths[start : start + 10]) for start in (0, 10, 20)]
     assert len(set(orders)) == 3
     assert all(sorted(order) == list(range(6, 16)) for order in orders)
+
+
+@pytest.mark.parametrize("bucketed", [True, False])
+def test_batches_of_similar_length_are_a_setting(examples, bucketed):
+    class Recorder(Level):
+        whole = []
+
+        def forward(self, inputs, valid):
+            self.whole.append(bool(valid.all()))
+            return super().forward(inputs, valid)
+
+    config = replace(SHORT, bucketed=bucketed)
+    fit(Recorder(), [examples[0], examples[9]] * 4, [], config, seed=0)
+    assert all(Recorder.whole) == bucketed
 
 
 @pytest.fixture
@@ -158,6 +176,19 @@ def test_inputs_that_are_not_finite_name_epoch_and_batch(examples, refuses):
         fit(Level(), [broken], [], config, seed=0)
 
 
+def test_a_gradient_that_is_not_finite_names_epoch_and_batch(examples, refuses):
+    class Root(Level):
+        def forward(self, inputs, valid):
+            scores, overall = super().forward(inputs, valid)
+            return scores.sqrt(), overall.sqrt()  # 0 times the endless slope of the root
+
+    with refuses(
+        "gradient norm is nan at epoch 0, batch 0; is the learning rate 0.003 too high?",
+        FloatingPointError,
+    ):
+        fit(Root(), examples, [], TrainConfig(n_epochs=1, device="cpu"), seed=0)
+
+
 def test_a_validation_loss_that_overflows_names_epoch_and_batch(examples, refuses):
     config = TrainConfig(n_epochs=1, learning_rate=1e30, device="cpu")
     with refuses(
@@ -168,8 +199,8 @@ def test_a_validation_loss_that_overflows_names_epoch_and_batch(examples, refuse
 
 
 def test_bfloat16_is_close_to_float32(examples):
-    mixed = TrainConfig(n_epochs=4, batch_size=4, device="cpu", precision="bfloat16")
-    wide, narrow = trained(examples)[1], trained(examples, mixed)[1]
+    wide = trained(examples, replace(SHORT, n_epochs=12))[1]
+    narrow = trained(examples, replace(SHORT, n_epochs=12, precision="bfloat16"))[1]
     # bfloat16 has 8 bits of significand: about 0.4 % each product
     assert narrow["train/loss"].tolist() == pytest.approx(wide["train/loss"].tolist(), rel=0.02)
 
@@ -182,13 +213,16 @@ def test_bfloat16_is_used_where_it_is_asked_for(examples):
 @pytest.mark.skipif(
     not torch.cuda.is_available(), reason="torch sees no GPU; run on a machine with one"
 )
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_gpu_gives_nearly_the_same_history(examples, precision):
-    on_cpu = trained(examples, TrainConfig(n_epochs=4, batch_size=4, device="cpu"))[1]
-    config = TrainConfig(n_epochs=4, batch_size=4, device="cuda", precision=precision)
-    on_gpu = trained(examples, config)[1]["validation/loss"].tolist()
-    # other kernels, another dropout generator
-    assert on_gpu == pytest.approx(on_cpu["validation/loss"].tolist(), rel=0.1)
+# cuDNN multiplies float32 as TF32, which has 11 bits of significand, bfloat16 has 8
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 0.01), ("bfloat16", 0.05)])
+def test_a_gpu_gives_nearly_the_same_history(examples, precision, tolerance):
+    histories = []
+    for device, digits in (("cpu", "float32"), ("cuda", precision)):
+        module = gru(dropout=0.0)  # a GPU draws other zeros
+        config = replace(SHORT, n_epochs=3, device=device, precision=digits)
+        history = fit(module, examples[:7], examples[7:], config, seed=0)
+        histories.append(history["validation/loss"].tolist())
+    assert histories[1] == pytest.approx(histories[0], rel=tolerance)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU that is missing")

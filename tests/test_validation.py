@@ -1,0 +1,98 @@
+"""What a row of the history says of the validation sessions, checked against numpy."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from qoe_core.batches import Example
+from qoe_core.losses import LossConfig
+from qoe_core.models.recurrent import Recurrent, RecurrentConfig
+from qoe_core.train_config import TrainConfig
+from qoe_core.training import fit
+
+
+class FirstInput(nn.Module):
+    """Scores every second with its first input, and a session with the mean of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(()))
+
+    def forward(self, inputs, valid):
+        scores = inputs[..., 0] + 0 * self.nothing
+        return scores, (scores * valid).sum(1) / valid.sum(1)
+
+
+def validated(module, examples, batch_size=4, loss=None):
+    """The only row of a training that cannot depend on the batch size, having one session."""
+    config = TrainConfig(n_epochs=1, batch_size=batch_size, device="cpu", loss=loss or LossConfig())
+    return fit(module, examples[:1], examples, config, seed=0).iloc[0]
+
+
+@pytest.mark.parametrize("huber", [None, 0.1])
+def test_the_validation_row_does_not_depend_on_the_batches(examples, huber):
+    examples[3] = Example(examples[3].inputs, examples[3].rated * 0 + 0.5, examples[3].overall)
+    examples[4] = Example(examples[4].inputs, examples[4].rated * math.nan, examples[4].overall)
+    rows = []
+    for batch_size in (1, 3, 8):
+        torch.manual_seed(0)
+        module = Recurrent(3, RecurrentConfig(hidden=8))
+        row = validated(module, examples, batch_size, LossConfig(huber=huber))
+        rows.append({n: row[n] for n in row.index if n.startswith(("validation", "metrics"))})
+    assert len(rows[0]) == 6
+    assert rows[1] == pytest.approx(rows[0], rel=1e-6)
+    assert rows[2] == pytest.approx(rows[0], rel=1e-6)
+
+
+def test_the_validation_mse_is_over_all_seconds(examples):
+    errors = np.concatenate([(e.inputs[:, 0] - e.rated).numpy() for e in examples])
+    row = validated(FirstInput(), examples)
+    assert row["validation/mse"] == pytest.approx(np.mean(errors**2), rel=1e-5)
+    assert row["metrics/validation_rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-5)
+
+
+def test_the_validation_plcc_is_the_mean_over_sessions(examples):
+    plcc = [stats.pearsonr(e.inputs[:, 0], e.rated).statistic for e in examples]
+    row = validated(FirstInput(), examples)
+    # 1e-5: the floor of 1e-8 under variances of labels from 0.001 on
+    assert row["metrics/validation_plcc"] == pytest.approx(np.mean(plcc), rel=1e-5)
+    assert row["validation/plcc"] == pytest.approx(1 - np.mean(plcc), rel=1e-5)
+
+
+def test_the_validation_loss_is_the_weighted_sum_of_its_terms(examples):
+    row = validated(FirstInput(), examples, loss=LossConfig(mse=2.0, plcc=0.5, overall=3.0))
+    terms = row["validation/mse"], row["validation/plcc"], row["validation/overall"]
+    assert row["validation/loss"] == pytest.approx(np.dot([2.0, 0.5, 3.0], terms), rel=1e-12)
+
+
+def test_labels_that_never_vary_have_no_validation_plcc(examples):
+    flat = [Example(e.inputs, e.rated * 0 + 0.5, e.overall) for e in examples]
+    row = validated(FirstInput(), flat)
+    assert [name for name in row.index if name.startswith("metrics/")] == [
+        "metrics/validation_rmse"
+    ]
+
+
+def test_validation_batches_go_from_short_to_long(examples):
+    class Recorder(FirstInput):
+        lengths = []
+
+        def forward(self, inputs, valid):
+            if not self.training:
+                self.lengths.append(valid.sum(1).tolist())
+            return super().forward(inputs, valid)
+
+    shuffled = [examples[place] for place in (4, 9, 0, 7, 2, 8, 1, 6, 3, 5)]
+    validated(Recorder(), shuffled)
+    assert Recorder.lengths == [[6, 7, 8, 9], [10, 11, 12, 13], [14, 15]]
+
+
+def test_the_training_row_is_over_all_seconds_whatever_the_batches(examples):
+    config = TrainConfig(n_epochs=1, batch_size=3, device="cpu")
+    row = fit(FirstInput(), examples, [], config, seed=0).iloc[0]
+    errors = np.concatenate([(e.inputs[:, 0] - e.rated).numpy() for e in examples])
+    assert row["train/mse"] == pytest.approx(np.mean(errors**2), rel=1e-5)
