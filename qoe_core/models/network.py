@@ -1,36 +1,43 @@
 """A torch module as a model of the results table: inputs scaled, labels scaled, one loop.
 
 Weights start from the seed; the module is trained on labels in [0, 1] and answers on the data
-set's own rating scale.
+set's own rating scale. It sees the QoS columns first, then those of the video.
 """
 
-import dataclasses
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from qoe_core import checkpoint, training
+from qoe_core import checkpoint, paths, training
 from qoe_core.batches import Example, collate
+from qoe_core.extraction import VideoConfig
+from qoe_core.inputs import FeatureConfig, features, frame_weights, restored
 from qoe_core.models.interface import Prediction, training_ratings
-from qoe_core.qos import FeatureConfig, LabelScale, Scaling, features
+from qoe_core.qos import LabelScale, Scaling
 from qoe_core.session import Session
-from qoe_core.training import TrainConfig
+from qoe_core.train_config import TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A module built by `make(n_feat)`, trained by `training.fit`."""
+    """A module built by `make(n_qos, n_video)`, trained by `training.fit`."""
 
-    make: Callable[[int], nn.Module]
+    make: Callable[[int, int], nn.Module]  # numbers of QoS columns and of video columns
     inputs: FeatureConfig
     training: TrainConfig
     scaling: Scaling | None = None  # None: fitted on the training sessions
-    stops_early = True
+    start: Path | None = None  # weights that `FittedNetwork.save` wrote; None: drawn from the seed
     seeded = True
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether a validation part decides how long it is trained."""
+        return self.training.patience is not None
 
     def fit(
         self,
@@ -39,24 +46,77 @@ class Network:
         seed: int,
         folder: Path | None = None,
     ) -> "FittedNetwork":
-        """Train with early stopping on `validation`, continuing a checkpoint in `folder`."""
-        raw = [features(session, self.inputs) for session in train]
-        scaling = self.scaling or Scaling.fit(raw)
-        continuous, overall = training_ratings(train)
-        scales = LabelScale.fit(continuous), LabelScale.fit(overall)
+        """Train, with early stopping on `validation`, continuing a checkpoint in `folder`.
+
+        Raises:
+            ValueError: no label that the loss looks at, or `start` has other inputs or sizes.
+        """
+        scaling = self.scaling or Scaling.fit(features(session, self.inputs) for session in train)
+        scales = self._label_scales(train)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            module = self.make(raw[0].shape[1])
+            module = self.make(self.inputs.n_qos, len(scaling.low) - self.inputs.n_qos)
+        if self.start is not None:
+            _check_same_inputs(self.start, self.inputs)
+            checkpoint.load_weights(module, self.start)
         fitted = FittedNetwork(module, self.inputs, scaling, *scales)
-        training.fit(
-            module,
-            [fitted.example(session) for session in train],
-            [fitted.example(session) for session in validation],
-            self.training,
-            seed,
-            folder,
-        )
+        parts = fitted.examples(train), fitted.examples(validation)
+        training.fit(module, *parts, self.training, seed, folder)
         return fitted
+
+    def _label_scales(
+        self, train: Sequence[Session]
+    ) -> tuple[LabelScale | None, LabelScale | None]:
+        """Of continuous and overall labels; None where nobody rated or the loss does not look."""
+        continuous, overall = training_ratings(train)
+        loss = self.training.loss
+        looked = (loss.mse + loss.plcc + loss.change, loss.overall)
+        scales = [
+            LabelScale.fit(labels if weight else None)
+            for labels, weight in zip((continuous, overall), looked, strict=True)
+        ]
+        if scales == [None, None]:
+            raise ValueError(
+                f"{loss} looks at no label that sessions of {train[0].dataset} have; "
+                "were they rated for the other target only?"
+            )
+        return scales[0], scales[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Examples(Sequence[Example]):
+    """One example a session, made when it is asked for: scaled inputs, and scaled labels.
+
+    A label is NaN where the session has none or its scale is None. May be sent to other processes,
+    each of which opens the store in `folder` for itself.
+    """
+
+    sessions: Sequence[Session]
+    inputs: FeatureConfig
+    scaling: Scaling
+    continuous: LabelScale | None
+    overall: LabelScale | None
+    folder: Path  # of the store with the frame features
+
+    def __len__(self) -> int:
+        """As many as sessions."""
+        return len(self.sessions)
+
+    def __getitem__(self, place: int) -> Example:
+        """The example of the session at this place."""
+        session = self.sessions[place]
+        rated = np.full(session.n_seconds, np.nan)
+        if self.continuous is not None and session.rated is not None:
+            rated = self.continuous.scale(session.rated)
+        score = np.nan
+        if self.overall is not None and session.overall is not None:
+            score = self.overall.scale(session.overall)
+        seen = self.scaling(features(session, self.inputs, self.folder))
+        return Example(
+            inputs=torch.tensor(seen, dtype=torch.float32),
+            rated=torch.tensor(rated, dtype=torch.float32),
+            overall=torch.tensor(score, dtype=torch.float32),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,24 +129,19 @@ class FittedNetwork:
     continuous: LabelScale | None
     overall: LabelScale | None
 
-    def example(self, session: Session) -> Example:
-        """The session's scaled inputs, and its labels where the model was trained for them."""
-        rated = np.full(session.n_seconds, np.nan)
-        if self.continuous is not None and session.rated is not None:
-            rated = self.continuous.scale(session.rated)
-        score = np.nan
-        if self.overall is not None and session.overall is not None:
-            score = self.overall.scale(session.overall)
-        return Example(
-            inputs=torch.tensor(self.scaling(features(session, self.inputs)), dtype=torch.float32),
-            rated=torch.tensor(rated, dtype=torch.float32),
-            overall=torch.tensor(score, dtype=torch.float32),
-        )
+    def examples(self, sessions: Sequence[Session]) -> Sequence[Example]:
+        """Scaled inputs, and labels where the model was trained for them.
+
+        Frame features stay in the store, whose memory is bounded; other inputs are made at once.
+        """
+        scales = self.scaling, self.continuous, self.overall
+        made = Examples(sessions, self.inputs, *scales, paths.STORE)
+        return list(made) if self.inputs.frames is None else made
 
     def predict(self, session: Session) -> Prediction:
         """Scores of one session alone, so that no batch can matter."""
         device = next(self.module.parameters()).device
-        batch = collate([self.example(session)]).to(device)
+        batch = collate([self.examples([session])[0]]).to(device)
         self.module.eval()
         with torch.inference_mode():
             continuous, overall = self.module(batch.inputs, batch.valid)
@@ -99,25 +154,45 @@ class FittedNetwork:
     def save(self, path: Path) -> None:
         """Write weights, inputs and scales to one safetensors file."""
         scales = {
-            "inputs": dataclasses.asdict(self.inputs),
+            "inputs": asdict(self.inputs),
+            "frame_weights": frame_weights(self.inputs),
             "scaling": {"low": self.scaling.low.tolist(), "high": self.scaling.high.tolist()},
-            "continuous": self.continuous and dataclasses.asdict(self.continuous),
-            "overall": self.overall and dataclasses.asdict(self.overall),
+            "continuous": self.continuous and asdict(self.continuous),
+            "overall": self.overall and asdict(self.overall),
         }
         checkpoint.save(path, self.module.state_dict(), scales)
 
     @classmethod
-    def load(cls, path: Path, make: Callable[[int], nn.Module]) -> "FittedNetwork":
-        """The model that `save` wrote, in a module built by `make(n_feat)`.
+    def load(
+        cls, path: Path, make: Callable[[int, int], nn.Module], video: VideoConfig | None = None
+    ) -> "FittedNetwork":
+        """The model that `save` wrote, in a module built by `make(n_qos, n_video)`.
+
+        Args:
+            path: of the file.
+            make: builds the module with the sizes it was saved with.
+            video: what looks at the frames, where weights of it lie outside of the package; a path
+                in the file is never opened.
 
         Raises:
-            ValueError: the file is damaged, or its weights do not fit the module.
+            ValueError: the file is damaged, its weights do not fit the module, `video` is needed,
+                or the networks that look at the frames have other weights than in training.
         """
         weights, state = checkpoint.load(path)
         if "scaling" not in state:
             raise ValueError(f"{path}: weights without scales; is it a training checkpoint?")
+        try:
+            seen = restored(state["inputs"], video)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        known, found = state.get("frame_weights", []), frame_weights(seen)
+        if found != known:
+            raise ValueError(
+                f"{path}: trained on frame features by weights with SHA-256 {known}, but those "
+                f"here have {found}, expected the same; is `video` that of another model?"
+            )
         low, high = (np.array(state["scaling"][bound]) for bound in ("low", "high"))
-        module = make(len(low))
+        module = make(seen.n_qos, len(low) - seen.n_qos)
         try:
             module.load_state_dict(weights)
         except RuntimeError as error:
@@ -126,5 +201,14 @@ class FittedNetwork:
                 "was it saved with other sizes?"
             ) from error
         scales = (state[name] and LabelScale(**state[name]) for name in ("continuous", "overall"))
-        inputs = {name: tuple(columns) for name, columns in state["inputs"].items()}
-        return cls(module.eval(), FeatureConfig(**inputs), Scaling(low, high), *scales)
+        return cls(module.eval(), seen, Scaling(low, high), *scales)
+
+
+def _check_same_inputs(path: Path, inputs: FeatureConfig) -> None:
+    """Weights learnt on other columns would fit by shape alone."""
+    _, state = checkpoint.load(path)
+    there, here = (json.dumps(fields) for fields in (state.get("inputs"), asdict(inputs)))
+    if there != here:
+        raise ValueError(
+            f"{path}: trained on inputs {there}, expected {here}; choose the same qos and quality"
+        )

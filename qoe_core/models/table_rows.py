@@ -1,22 +1,40 @@
-"""Every row of a results table by name, from `constant` to the networks."""
+"""Every row of a results table by name, from `constant` to the networks.
+
+A row that sees features sees the QoS features and quality metrics of its data set; a suffix of its
+name leaves one of the two out, or puts frame features in place of the metrics. Behind the name of
+the dual-stage network stands its variant, and at the very end of a network's ENSEMBLE, for the mean
+of its seeds: `dual_attention-paper-qos-ensemble`.
+"""
 
 import dataclasses
 from dataclasses import dataclass, field
-from functools import partial
+from pathlib import Path
 
+from torch import nn
+
+from qoe_core.extraction import VideoConfig
+from qoe_core.inputs import FeatureConfig
+from qoe_core.models import variants
 from qoe_core.models.averages import Constant, Lookup, MeanCurve
+from qoe_core.models.dual_attention import DualAttention, DualAttentionConfig
 from qoe_core.models.interface import Model
 from qoe_core.models.network import Network
 from qoe_core.models.recurrent import CELLS, Recurrent, RecurrentConfig
 from qoe_core.models.regressors import Regressor, boosting, ridge
 from qoe_core.models.tcn import TCN, TCNConfig
-from qoe_core.qos import FeatureConfig, Scaling
-from qoe_core.training import TrainConfig
+from qoe_core.models.variants import OURS, VARIANTS
+from qoe_core.qos import Scaling
+from qoe_core.train_config import TrainConfig
 
 BLIND = {"constant": Constant, "mean-curve": MeanCurve, "lookup": Lookup}  # see no features
 REGRESSORS = {"ridge": ridge, "boosting": boosting}
-NETWORKS = (*CELLS, "tcn")
+NETWORKS = (*CELLS, "tcn", OURS)
 QOS_ONLY = "-qos"  # behind a name: without the quality metrics
+VIDEO_ONLY = "-video"  # without the QoS features
+FRAMES = "-frames"  # frame features in place of the quality metrics
+SUFFIXES = (QOS_ONLY, VIDEO_ONLY, FRAMES)
+ENSEMBLE = "-ensemble"
+WEIGHT_DECAY = {OURS: 1.0}  # of AdamW, found on validation contents; others: TrainConfig's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,33 +42,94 @@ class ModelConfig:
     """One row: its name, what it sees, and for a network its sizes and training.
 
     Raises:
-        ValueError: no such row.
+        ValueError: no such row, or `inputs` have not what it sees.
     """
 
     name: str
-    inputs: FeatureConfig
-    hidden: int = 32  # units of a recurrent network, filters of the TCN
+    inputs: FeatureConfig  # what the data set offers: QoS features and quality metrics
+    video: VideoConfig = VideoConfig()  # what looks at the frames, in a row that sees them
+    hidden: int = (
+        32  # units of a recurrent network, filters of the TCN, width of the dual-stage one
+    )
     dropout: float = 0.1
+    network: DualAttentionConfig = DualAttentionConfig()  # its other sizes and parts
     training: TrainConfig = field(default_factory=TrainConfig)
+    weight_decay: float | None = None  # None: that of WEIGHT_DECAY or `training`
 
     def __post_init__(self):
-        """Refuse a name that nothing answers to."""
-        if self.base not in (*BLIND, *REGRESSORS, *NETWORKS):
+        """Refuse a name that nothing answers to, and inputs that it cannot have."""
+        blind = self.name in BLIND
+        seeing = self.base in (*REGRESSORS, *NETWORKS) and self.variant in ("", *VARIANTS)
+        alone = self.base not in NETWORKS and self.is_ensemble
+        unvaried = self.base != OURS and self.variant
+        if not blind and (not seeing or alone or unvaried):
             raise ValueError(
-                f"model is {self.name!r}, expected one of {[*BLIND, *REGRESSORS, *NETWORKS]}, "
-                f"with {QOS_ONLY!r} behind it to leave the quality metrics out"
+                f"model is {self.name!r}, expected one of {[*BLIND, *REGRESSORS, *NETWORKS]}; "
+                f"behind {OURS!r} may stand one of {list(VARIANTS)}, behind all that see features "
+                f"one of {list(SUFFIXES)}, behind a network {ENSEMBLE!r}"
+            )
+        if self.inputs.frames is not None:
+            raise ValueError(
+                f"inputs of {self.name!r} hold frames, expected QoS features and quality metrics; "
+                f"a row sees frames by the suffix {FRAMES!r} of its name, and by `video`"
+            )
+        if self.suffix == VIDEO_ONLY and not self.inputs.quality:
+            raise ValueError(
+                f"{self.name!r} sees only quality metrics, and inputs hold none; expected metrics "
+                f"that the data set was released with, or {self.base + FRAMES!r} where it has "
+                "videos"
             )
 
     @property
+    def is_ensemble(self) -> bool:
+        """Whether the row is the mean of the seeds of `member`."""
+        return self.name.endswith(ENSEMBLE)
+
+    @property
+    def member(self) -> "ModelConfig":
+        """The row of one seed."""
+        return dataclasses.replace(self, name=self.name.removesuffix(ENSEMBLE))
+
+    @property
+    def suffix(self) -> str:
+        """What of SUFFIXES the name has, or nothing."""
+        name = self.name.removesuffix(ENSEMBLE)
+        return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+
+    @property
+    def variant(self) -> str:
+        """What the name says of the dual-stage network's variant, or nothing."""
+        return self._parts[1]
+
+    @property
     def base(self) -> str:
-        """The name without its suffix."""
-        return self.name.removesuffix(QOS_ONLY)
+        """The name without variant, suffix and ENSEMBLE."""
+        return self._parts[0]
+
+    @property
+    def _parts(self) -> tuple[str, str]:
+        name = self.name.removesuffix(ENSEMBLE).removesuffix(self.suffix)
+        base, _, variant = name.partition("-")
+        return (name, "") if name in BLIND else (base, variant)
+
+    @property
+    def trained(self) -> TrainConfig:
+        """How the row is trained."""
+        decay = self.weight_decay
+        if decay is None:
+            decay = WEIGHT_DECAY.get(self.base, self.training.weight_decay)
+        training = dataclasses.replace(self.training, weight_decay=decay)
+        return variants.training(self.variant, training)
 
     @property
     def seen(self) -> FeatureConfig:
         """What the model is given."""
-        if self.name.endswith(QOS_ONLY):
+        if self.suffix == QOS_ONLY:
             return FeatureConfig(qos=self.inputs.qos)
+        if self.suffix == VIDEO_ONLY:
+            return FeatureConfig(qos=(), quality=self.inputs.quality)
+        if self.suffix == FRAMES:
+            return FeatureConfig(qos=self.inputs.qos, frames=self.video)
         return self.inputs
 
     def what_matters(self) -> dict[str, object]:
@@ -60,19 +139,37 @@ class ModelConfig:
             facts["inputs"] = dataclasses.asdict(self.seen)
         if self.base in NETWORKS:
             facts["sizes"] = (self.hidden, self.dropout)
-            facts["training"] = self.training.what_matters()
+            facts["training"] = self.trained.what_matters()
+        if self.base == OURS:
+            facts["network"] = dataclasses.asdict(self._dual)
         return facts
 
+    @property
+    def _dual(self) -> DualAttentionConfig:
+        sized = dataclasses.replace(self.network, width=self.hidden, dropout=self.dropout)
+        return variants.sizes(self.variant, sized)
 
-def build(config: ModelConfig, scaling: Scaling | None = None) -> Model:
-    """The untrained model; without `scaling` it fits its own on the training sessions."""
+    def module(self, n_qos: int, n_video: int) -> nn.Module:
+        """The untrained network of the row, for so many QoS and video columns."""
+        if self.base == OURS:
+            return DualAttention(n_qos, n_video, self._dual)
+        if self.base == "tcn":
+            sizes = TCNConfig(filters=self.hidden, dropout=self.dropout)
+            return TCN(n_qos + n_video, sizes)
+        sizes = RecurrentConfig(cell=self.base, hidden=self.hidden, dropout=self.dropout)
+        return Recurrent(n_qos + n_video, sizes)
+
+
+def build(config: ModelConfig, scaling: Scaling | None = None, start: Path | None = None) -> Model:
+    """The model of one seed before training; without `scaling` it fits its own.
+
+    Raises:
+        ValueError: `start`, weights to go on from, is given to a row without weights.
+    """
+    if start is not None and config.base not in NETWORKS:
+        raise ValueError(f"{config.name!r} has no weights to go on from, expected {NETWORKS}")
     if config.base in BLIND:
         return BLIND[config.base]()
     if config.base in REGRESSORS:
         return Regressor(make=REGRESSORS[config.base], inputs=config.seen, scaling=scaling)
-    if config.base == "tcn":
-        make = partial(TCN, config=TCNConfig(filters=config.hidden, dropout=config.dropout))
-    else:
-        sizes = RecurrentConfig(cell=config.base, hidden=config.hidden, dropout=config.dropout)
-        make = partial(Recurrent, config=sizes)
-    return Network(make=make, inputs=config.seen, training=config.training, scaling=scaling)
+    return Network(make=config.module, inputs=config.seen, training=config.trained, scaling=scaling)

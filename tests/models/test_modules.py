@@ -5,19 +5,20 @@ import torch
 from jaxtyping import TypeCheckError
 
 from qoe_core.batches import Example, collate
+from qoe_core.inputs import FeatureConfig
 from qoe_core.losses import LossConfig, total
 from qoe_core.models.recurrent import CELLS, Heads, RecurrentConfig
 from qoe_core.models.table_rows import NETWORKS, ModelConfig, build
 from qoe_core.models.tcn import TCNConfig
-from qoe_core.qos import FeatureConfig
-from qoe_core.training import TrainConfig, fit
+from qoe_core.train_config import TrainConfig
+from qoe_core.training import fit
 
 INPUTS = FeatureConfig(qos=("recency", "representation", "switch"))
 
 
 def made(name, dropout=0.1):
     """A module of the row `name` on three inputs."""
-    return build(ModelConfig(name=name, inputs=INPUTS, hidden=16, dropout=dropout)).make(3)
+    return build(ModelConfig(name=name, inputs=INPUTS, hidden=16, dropout=dropout)).make(2, 1)
 
 
 def batch_of(*lengths):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from qoe_core.inputs import FeatureConfig
 from qoe_core.models.network import FittedNetwork
 from qoe_core.models.table_rows import NETWORKS, ModelConfig, build
-from qoe_core.qos import FeatureConfig
-from qoe_core.training import CHECKPOINT, TrainConfig
+from qoe_core.train_config import TrainConfig
+from qoe_core.training import CHECKPOINT
 
 INPUTS = FeatureConfig(qos=("indicator", "recency"), quality=("vmaf",))
 

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from qoe_core.models.table_rows import BLIND, NETWORKS, QOS_ONLY, REGRESSORS, ModelConfig, build
-from qoe_core.qos import QOS, FeatureConfig
-from qoe_core.training import TrainConfig
+from qoe_core.extraction import VideoConfig
+from qoe_core.inputs import FeatureConfig
+from qoe_core.models.table_rows import BLIND, NETWORKS, REGRESSORS, SUFFIXES, ModelConfig, build
+from qoe_core.qos import QOS
+from qoe_core.train_config import TrainConfig
 
 SEEING = [*REGRESSORS, *NETWORKS]
 ROWS = [*BLIND, *SEEING]
@@ -179,13 +181,52 @@ def test_sessions_without_continuous_ratings_train_no_continuous_score(make_sess
 
 @pytest.mark.parametrize("name", SEEING)
 def test_a_row_of_qos_only_sees_no_quality_metric(name):
-    config = ModelConfig(name=name + QOS_ONLY, inputs=INPUTS)
+    config = ModelConfig(name=f"{name}-qos", inputs=INPUTS)
     assert build(config).inputs == FeatureConfig(qos=INPUTS.qos)
 
 
-def test_an_unknown_row_is_refused(refuses):
+@pytest.mark.parametrize("name", SEEING)
+def test_a_row_of_video_only_sees_no_qos_feature(name):
+    config = ModelConfig(name=f"{name}-video", inputs=INPUTS)
+    assert build(config).inputs == FeatureConfig(qos=(), quality=INPUTS.quality)
+
+
+@pytest.mark.parametrize("name", SEEING)
+def test_a_row_of_frames_sees_them_in_place_of_the_quality_metrics(name):
+    video = VideoConfig(motion=None)
+    config = ModelConfig(name=f"{name}-frames", inputs=INPUTS, video=video)
+    assert build(config).inputs == FeatureConfig(qos=INPUTS.qos, frames=video)
+
+
+@pytest.mark.parametrize(
+    "name", ["oracle", "gru-sound", "gru-qos-video", *(b + s for b in BLIND for s in SUFFIXES)]
+)
+def test_an_unknown_row_is_refused(refuses, name):
     with refuses(
-        f"model is 'oracle', expected one of {ROWS}, with '-qos' behind it to leave the quality "
-        "metrics out"
+        f"model is {name!r}, expected one of {ROWS}; those from 'ridge' on may have one of "
+        "['-qos', '-video', '-frames'] behind their name"
     ):
-        ModelConfig(name="oracle", inputs=INPUTS)
+        ModelConfig(name=name, inputs=INPUTS)
+
+
+def test_a_row_of_video_only_is_refused_without_quality_metrics(refuses):
+    with refuses(
+        "'gru-video' sees only quality metrics, and inputs hold none; expected metrics that the "
+        "data set was released with, or 'gru-frames' where it has videos"
+    ):
+        ModelConfig(name="gru-video", inputs=FeatureConfig(qos=("recency",)))
+
+
+def test_frames_are_asked_for_by_the_name_of_a_row(refuses):
+    with refuses(
+        "inputs of 'gru' hold frames, expected QoS features and quality metrics; a row sees frames "
+        "by the suffix '-frames' of its name, and by `video`"
+    ):
+        ModelConfig(name="gru", inputs=FeatureConfig(qos=(), frames=VideoConfig()))
+
+
+def test_only_a_row_that_sees_frames_depends_on_what_looks_at_them():
+    videos = VideoConfig(), VideoConfig(motion=None)
+    for name, differs in (("gru", False), ("gru-qos", False), ("gru-frames", True)):
+        first, second = (ModelConfig(name=name, inputs=INPUTS, video=video) for video in videos)
+        assert (first.what_matters() != second.what_matters()) == differs
