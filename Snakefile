@@ -52,13 +52,15 @@ def sources(*patterns):
 RUNS, FIGURES = paths.RUNS, paths.FIGURES
 CORPUS_CODE = sources("simulate/*.py", "datasets/release.py", "session.py")
 DATA_CODE = sources("session.py", "library.py", "datasets/*.py", "simulate/corpus.py")
-VIDEO_CODE = sources(
+FRAME_CODE = sources(
     "videos.py", "frames.py", "weights.py", "backbones.py", "motion.py", "extraction.py",
-    "store.py", "entry_file.py", "file_function.py", "cache.py", "video_report.py", "filmstrip.py",
+    "store.py", "entry_file.py", "file_function.py", "cache.py",
 )  # fmt: skip
-TRAIN_CODE = DATA_CODE + sources(
-    "splits.py", "qos.py", "batches.py", "loading.py", "losses.py", "checkpoint.py", "training.py",
-    "models/*.py", "metrics.py", "predictions.py", "experiment.py",
+VIDEO_CODE = FRAME_CODE + sources("video_report.py", "filmstrip.py")
+TRAIN_CODE = DATA_CODE + FRAME_CODE + sources(
+    "splits.py", "qos.py", "batches.py", "loading.py", "losses.py", "checkpoint.py",
+    "train_config.py", "training.py", "inputs.py", "models/*.py", "metrics.py", "predictions.py",
+    "ensemble.py", "experiment.py",
 )  # fmt: skip
 SHOW_CODE = sources("manifest.py", "figures.py", "overview.py", "traces.py", "protocol.py")
 TABLE_CODE = sources(
@@ -74,7 +76,7 @@ wildcard_constraints:
     corpus="simulated[a-z0-9_]*",
     dataset="[a-z0-9_]+",
     variant="[a-z0-9_]+--[a-z-]+",
-    model="[a-z-]+",
+    model="[a-z_-]+",
 
 
 rule results:
@@ -84,6 +86,7 @@ rule results:
         expand("{figures}/03_results/{variant}.csv", figures=FIGURES, variant=variants("03_results")),
         expand("{figures}/04_traces/{variant}.pdf", figures=FIGURES, variant=variants("04_traces")),
         expand("{figures}/05_protocol/{variant}.pdf", figures=FIGURES, variant=variants("05_protocol")),
+        expand("{figures}/08_ablation/{variant}.csv", figures=FIGURES, variant=variants("08_ablation")),
 
 
 rule corpus:
@@ -168,6 +171,26 @@ rule tables:
         f"{FIGURES}/03_results/{{variant}}.txt",
         f"{FIGURES}/03_results/{{variant}}-forest.pdf",
         notebook=f"{RUNS}/notebooks/03_results--{{variant}}.ipynb",
+    shell:
+        PAPERMILL
+
+
+rule ablation:
+    message: "08_ablation: {wildcards.variant}"
+    input:
+        corpus_of,
+        runs_of("08_ablation"),
+        TRAIN_CODE,
+        TABLE_CODE,
+        SHOW_CODE,
+        sources("ablation.py", "cost.py"),
+        notebook="notebooks/08_ablation.ipynb",
+        params="params/08_ablation--{variant}.yaml",
+    output:
+        f"{FIGURES}/08_ablation/{{variant}}.csv",
+        f"{FIGURES}/08_ablation/{{variant}}.txt",
+        f"{FIGURES}/08_ablation/{{variant}}-differences.pdf",
+        notebook=f"{RUNS}/notebooks/08_ablation--{{variant}}.ipynb",
     shell:
         PAPERMILL
 

@@ -18,11 +18,11 @@ import yaml
 from qoe_core import bench_video, library, parallel
 from qoe_core.datasets import catalog
 from qoe_core.experiment import Experiment, Unit, plan, run_unit
+from qoe_core.inputs import FeatureConfig
 from qoe_core.manifest import Producer
 from qoe_core.models.table_rows import ModelConfig
 from qoe_core.paths import PARAMS
-from qoe_core.qos import FeatureConfig
-from qoe_core.training import TrainConfig
+from qoe_core.train_config import TrainConfig
 
 COLUMNS = ["what", "value", "unit", "reference", "reference_value", "ratio"]
 N_PARALLEL = 12  # units that are run one by one, then on all cores

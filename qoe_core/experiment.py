@@ -16,12 +16,14 @@ from pathlib import Path
 import pandas as pd
 
 from qoe_core import parallel, provenance
+from qoe_core.ensemble import mean_of_seeds
+from qoe_core.inputs import features, identity, prepare
 from qoe_core.models.interface import Fitted, training_ratings
-from qoe_core.models.network import FittedNetwork
+from qoe_core.models.network import FittedNetwork, Network
 from qoe_core.models.table_rows import ModelConfig, build
 from qoe_core.predictions import fold_tables, session_scores
-from qoe_core.qos import Scaling, features
-from qoe_core.runs import run_folder
+from qoe_core.qos import Scaling
+from qoe_core.runs import WEIGHTS, run_folder, unit_title, weights
 from qoe_core.session import Session
 from qoe_core.splits import SPLITS, Split, folds
 
@@ -42,6 +44,7 @@ class Experiment:
     study: str = "explore"  # what it belongs to; the chapter never reads an exploration
     seeds: tuple[int, ...] = (0, 1, 2)
     scaling: str = "train"  # or whole-dataset: min and max over test sessions too
+    start: str = ""  # "<study>/<dataset>--<split>/<model>" whose weights training goes on from
 
     def __post_init__(self):
         """Refuse names that nothing answers to."""
@@ -79,26 +82,50 @@ def run(
 
     Raises:
         ValueError: the data set cannot do what is asked, before anything is trained.
-        RuntimeError: a unit failed; names fold and seed. The others are kept.
+        RuntimeError: a video or a unit failed; names it. The others are kept.
     """
+    if experiment.model.is_ensemble:
+        return _run_ensemble(experiment, sessions, released, workers)
+    prepare(sessions, experiment.model.seen, workers)
     units = plan(experiment, sessions, released)
     missing = [unit for unit in units if not (unit.folder / "scores.parquet").exists()]
     title = f"{experiment.model.name} on {experiment.dataset}"
     parallel.each(run_unit, missing, workers=workers, title=title)
-    tables = {name: _gather(units, name) for name in TABLES}
-    for name, table in tables.items():
-        _write(table, experiment.folder / f"{name}.parquet")
+    for name in TABLES:
+        _write(_gather(units, name), experiment.folder / f"{name}.parquet")
     facts = [json.loads((unit.folder / "unit.json").read_text()) for unit in units]
     record = {
         "experiment": dataclasses.asdict(experiment),
         "commit": " ".join(sorted({fact["commit"] for fact in facts})),
         "device": " ".join(sorted({fact["device"] for fact in facts})),
         "seconds": round(sum(fact["seconds"] for fact in facts), 1),
+        "device_memory_mb": max(fact["peak_memory_mb"] for fact in facts),
         **provenance.record(sessions),
         "units": {unit.title: unit.folder.name for unit in units},
         "computed": len(missing),
     }
     (experiment.folder / "run.json").write_text(json.dumps(record, indent=1) + "\n")
+    return experiment.folder
+
+
+def _run_ensemble(
+    experiment: Experiment,
+    sessions: Sequence[Session],
+    released: Mapping[str, Sequence[str]] | None,
+    workers: int | None,
+) -> Path:
+    """Run the seeds as an experiment of their own, then average what they said."""
+    member = dataclasses.replace(experiment, model=experiment.model.member)
+    folder = run(member, sessions, released, workers)
+    predictions, overall = (pd.read_parquet(folder / f"{name}.parquet") for name in TABLES[:2])
+    averaged = mean_of_seeds(predictions, overall, member.model.name, experiment.model.name)
+    experiment.folder.mkdir(parents=True, exist_ok=True)
+    for name, table in averaged.items():
+        _write(table, experiment.folder / f"{name}.parquet")
+    record = json.loads((folder / "run.json").read_text())
+    record["experiment"] = dataclasses.asdict(experiment)
+    text = json.dumps(record | {"units": {}, "members": member.name}, indent=1)
+    (experiment.folder / "run.json").write_text(text + "\n")
     return experiment.folder
 
 
@@ -111,12 +138,13 @@ class Unit:
     seed: int
     scaling: Scaling | None  # None: fitted on the training sessions
     label_sessions: Sequence[Session]  # whose ratings span the label scale of the tables
+    start: Path | None  # weights that training goes on from
     folder: Path
 
     @property
     def title(self) -> str:
         """Which one it is inside its experiment."""
-        return f"fold {self.split.fold}, seed {self.seed}"
+        return unit_title(self.split.fold, self.seed)
 
     @property
     def name(self) -> str:
@@ -139,42 +167,52 @@ def plan(
     training_ratings(sessions)
     scaling = None
     if hasattr(model, "inputs"):
-        inputs = [features(session, model.inputs) for session in sessions]
-        scaling = Scaling.fit(inputs) if whole else None
+        # always fitted: it refuses what a session lacks before anything is trained
+        spanned = Scaling.fit(features(session, model.inputs) for session in sessions)
+        scaling = spanned if whole else None
     seeds_matter = model.seeded or experiment.split == "random-by-video"
     seeds = experiment.seeds if seeds_matter else experiment.seeds[:1]
     code = provenance.code_digest()
-    digests = {session.name: provenance.session_digest(session) for session in sessions}
+    seen = experiment.model.seen
+    digests = {s.name: (provenance.session_digest(s), *identity(s, seen)) for s in sessions}
     units = []
     for seed in seeds:
         for split in folds(experiment.split, sessions, seed, released):
             used = split if model.stops_early else split.without_validation()
             # validation too, so that all models of a fold are scored on one scale
             labelled = sessions if whole else (*split.train, *split.validation)
+            start = _start(experiment, split.fold, seed)
             facts = {
                 "code": code,
                 "model": experiment.model.what_matters(),
                 "split": (experiment.dataset, used.name, used.fold),
                 "scaling": experiment.scaling,
                 "seed": seed,
+                "start": start and provenance.file_digest(start),
                 "labelled": sorted(digests[session.name] for session in labelled),
                 "parts": {p: [digests[s.name] for s in part] for p, part in used.parts.items()},
             }
             digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
             folder = experiment.folder / "units" / digest
-            units.append(Unit(experiment, used, seed, scaling, labelled, folder))
+            units.append(Unit(experiment, used, seed, scaling, labelled, start, folder))
     return units
+
+
+def _start(experiment: Experiment, fold: str, seed: int) -> Path | None:
+    if not experiment.start:
+        return None
+    return weights(experiment.start, experiment.dataset, experiment.split, fold, seed)
 
 
 def run_unit(unit: Unit) -> None:
     """Train, predict every session of the fold, score, and write the unit's tables."""
     started = time.perf_counter()
-    model = build(unit.experiment.model, unit.scaling)
+    model = build(unit.experiment.model, unit.scaling, unit.start)
     unit.folder.mkdir(parents=True, exist_ok=True)
     split = unit.split
     fitted: Fitted = model.fit(split.train, split.validation, unit.seed, unit.folder)
     if isinstance(fitted, FittedNetwork):
-        fitted.save(unit.folder / "weights.safetensors")
+        fitted.save(unit.folder / WEIGHTS)
     columns = {
         "experiment": unit.experiment.name,
         "dataset": unit.experiment.dataset,
@@ -186,7 +224,8 @@ def run_unit(unit: Unit) -> None:
     predictions, overall = fold_tables(fitted, split, columns, unit.label_sessions)
     _write(predictions, unit.folder / "predictions.parquet")
     _write(overall, unit.folder / "overall.parquet")
-    facts = provenance.stamp(started, model.training.device if model.stops_early else "cpu")
+    device = model.training.device if isinstance(model, Network) else "cpu"
+    facts = provenance.stamp(started, device)
     (unit.folder / "unit.json").write_text(json.dumps(facts) + "\n")
     _write(session_scores(predictions), unit.folder / "scores.parquet")
 

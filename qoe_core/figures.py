@@ -169,6 +169,26 @@ def draw_forest(ax: Axes, rows: pd.DataFrame, metric: str, lower_is_better: bool
     ax.grid(axis="x", lw=0.4, color="0.9")
 
 
+def draw_ablation(ax: Axes, table: pd.DataFrame, target: str, metric: str) -> None:
+    """One line a variant: full minus variant of one metric, its 95 % interval, and a line at 0.
+
+    `table` as of `ablation`, its first variant at the top. Filled blue: the part is worth it;
+    filled orange: it costs; hollow grey: no evidence. An undefined difference is an empty line.
+    """
+    chosen = table[(table["target"] == target) & (table["metric"] == metric)]
+    rows = chosen[chosen["sentence"] != ""][::-1]  # all but the full network
+    colours = {"worth": COLOURS[0], "costs": COLOURS[1]}
+    ax.axvline(0, color=INK, lw=0.8)
+    for y, (_, row) in enumerate(rows.iterrows()):
+        colour = colours.get(row["verdict"], "0.45")
+        face = colours.get(row["verdict"], "white")
+        ax.plot([row["full_minus_low"], row["full_minus_high"]], [y, y], color=colour, lw=1.4)
+        ax.plot(row["full_minus"], y, "o", color=colour, mfc=face, ms=4)
+    ax.set_yticks(range(len(rows)), rows["change"])
+    ax.set(xlabel=f"{metric.upper()}, {target}", ylim=(-0.5, len(rows) - 0.5))
+    ax.grid(axis="x", lw=0.4, color="0.9")
+
+
 def draw_agreement(ax: Axes, predicted: pd.Series, rated: pd.Series, label: str) -> None:
     """Prediction against rating, one point a session, with the diagonal."""
     ax.axline((0.5, 0.5), slope=1, color="0.7", lw=0.8)

@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 
 from qoe_core import library
+from qoe_core.inputs import FeatureConfig
 from qoe_core.models.table_rows import ModelConfig, build
-from qoe_core.qos import FeatureConfig
 from qoe_core.splits import leave_content_out
-from qoe_core.training import TrainConfig
+from qoe_core.train_config import TrainConfig
 
 DATASET = "simulated_small"
 LINES = 25

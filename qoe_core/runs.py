@@ -4,6 +4,7 @@ A study groups experiments: the chapter reads its own and never an exploration.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pandas as pd
 from qoe_core import checkpoint
 from qoe_core.paths import RUNS
 from qoe_core.training import CHECKPOINT
+
+WEIGHTS = "weights.safetensors"
+_SOURCE = re.compile(r"[\w-]+/(?P<dataset>[a-z0-9_]+)--(?P<split>[a-z-]+)/[\w-]+")
 
 
 def run_folder(study: str, dataset: str, split: str, model: str) -> Path:
@@ -54,3 +58,44 @@ def histories(folder: Path) -> pd.DataFrame:
         for row in checkpoint.load(path)[1]["rows"]
     ]
     return pd.DataFrame(rows)
+
+
+def unit_title(fold: str, seed: int) -> str:
+    """What a fold and seed are called in run.json."""
+    return f"fold {fold}, seed {seed}"
+
+
+def weights(source: str, dataset: str, split: str, fold: str, seed: int) -> Path:
+    """The weights of a finished experiment that a fold of another may go on from.
+
+    On the same data set those of the same split, fold and seed, since all others were trained on
+    what this fold tests; on another data set those of its first fold with the seed. Whether two
+    data sets share contents is for the caller to know.
+
+    Args:
+        source: "<study>/<dataset>--<split>/<model>", a folder under RUNS.
+        dataset, split, fold, seed: what shall be trained.
+
+    Raises:
+        ValueError: no such experiment, or none of its folds may be used.
+    """
+    named = _SOURCE.fullmatch(source)
+    record = RUNS / source / "run.json"
+    if named is None or not record.exists():
+        raise ValueError(
+            f"start is {source!r}, expected <study>/<dataset>--<split>/<model> of a finished "
+            f"experiment under {RUNS}; has it been run?"
+        )
+    units = json.loads(record.read_text())["units"]
+    wanted = [title for title in units if title.endswith(f", seed {seed}")]
+    if named["dataset"] == dataset:
+        same_split = named["split"] == split
+        wanted = [title for title in wanted if same_split and title == unit_title(fold, seed)]
+    paths = [RUNS / source / "units" / units[title] / WEIGHTS for title in wanted]
+    if not paths or not paths[0].exists():
+        raise ValueError(
+            f"{source}: no weights that {dataset}, {split}, {unit_title(fold, seed)} may go on "
+            "from; expected a network, and on the same data set the same split, fold and seed, "
+            "since others were trained on what this fold tests"
+        )
+    return paths[0]

@@ -13,10 +13,12 @@ from qoe_core import runs
 from qoe_core.blocks import Block, continuous_blocks, overall_blocks
 from qoe_core.bootstrap import interval
 from qoe_core.metrics import DIRECTION
+from qoe_core.models.variants import OURS
 from qoe_core.predictions import TRACE_MEAN
 from qoe_core.statistics import better, holm
 
 PARTS = ("train", "validation", "test")
+BEST_BASELINE = "best baseline"  # of a metric, among the models that are not OURS
 COLUMNS = [  # of the exported CSV
     *("dataset", "split", "target", "model", "part", "metric", "seeds", "n", "undefined"),
     *("mean", "low", "high", "median", "sd", "diff_mean", "diff_low", "diff_high"),
@@ -36,29 +38,55 @@ PERCENT = ("rmse", "rmse_star")  # printed times 100
 MARKS = {"P": "read at the source", "S": "quoted by another document", "R": "recalled, unverified"}
 
 
-def results(study: str, dataset: str, split: str, models: Sequence[str]) -> pd.DataFrame:
+def results(
+    study: str,
+    dataset: str,
+    split: str,
+    models: Sequence[str],
+    reference: str = BEST_BASELINE,
+) -> pd.DataFrame:
     """One row per target, model, part and metric with COLUMNS and COMPARISON.
 
-    The test part compares every model with the best baseline of its metric (`reference`): paired
-    difference, Holm-adjusted p over the models of the metric, and "better" or "worse" only where
-    the interval excludes 0.
+    The test part compares every model with the reference: paired difference, Holm-adjusted p over
+    the models of the metric, and "better" or "worse" only where the interval excludes 0. The
+    reference is one of `models`, or the best baseline of each metric, which is never a row of OURS.
+    A metric that the reference has no value of is not compared.
 
     Raises:
-        ValueError: an experiment has not been run, or models were tested on different sessions.
+        ValueError: the reference is not among the models, or a baseline is asked for and there is
+            none; an experiment has not been run; models were tested on different sessions.
     """
+    _check_reference(models, reference)
     scores, overall = (
         runs.load(study, dataset, split, models, name) for name in ("scores", "overall")
     )
     rows = []
     for part in PARTS:
         for block in [*continuous_blocks(scores, part), *overall_blocks(overall, part)]:
-            rows += _rows(block)
+            rows += _rows(block, reference)
     table = pd.DataFrame(rows).assign(dataset=dataset, split=split)[[*COLUMNS, *COMPARISON]]
     order = table["model"].map(lambda name: models.index(name.removesuffix(TRACE_MEAN)))
     return table.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)
 
 
-def _rows(block: Block) -> list[dict[str, object]]:
+def _check_reference(models: Sequence[str], reference: str) -> None:
+    if reference == BEST_BASELINE and all(_is_ours(model) for model in models):
+        raise ValueError(
+            f"models are {list(models)}, all of them rows of {OURS}, expected a baseline too; "
+            "is one of them to be the reference?"
+        )
+    if reference not in (BEST_BASELINE, *models):
+        raise ValueError(
+            f"reference is {reference!r}, expected {BEST_BASELINE!r} or one of {list(models)}; "
+            "is its row missing from the models?"
+        )
+
+
+def _is_ours(model: str) -> bool:
+    return model.startswith(OURS)
+
+
+def _rows(block: Block, reference: str) -> list[dict[str, object]]:
     bounds = interval(block.estimate)
     rows = [
         {
@@ -81,13 +109,17 @@ def _rows(block: Block) -> list[dict[str, object]]:
         for i, model in enumerate(block.models)
     ]
     if block.part == "test":
-        _compare(block, rows)
+        _compare(block, rows, reference)
     return rows
 
 
-def _compare(block: Block, rows: list[dict[str, object]]) -> None:
-    """Add the paired differences from the best baseline to the rows of every other model."""
-    means = block.estimate.value * DIRECTION[block.metric]
+def _compare(block: Block, rows: list[dict[str, object]], reference: str) -> None:
+    """Add the paired differences from the reference to the rows of every other model."""
+    eligible = [
+        not _is_ours(model) if reference == BEST_BASELINE else model == reference
+        for model in block.models
+    ]
+    means = np.where(eligible, block.estimate.value * DIRECTION[block.metric], np.nan)
     if np.isnan(means).all():
         return
     best = int(np.nanargmax(means))
@@ -125,9 +157,14 @@ def wide(table: pd.DataFrame, target: str, part: str) -> pd.DataFrame:
 def _cell(row: pd.Series, metric: str) -> str:
     if np.isnan(row["mean"]):
         return "undefined"
-    factor, digits = (100, 2) if metric in PERCENT else (1, 3)
+    factor, digits = printed(metric)
     mean, low, high = (f"{row[name] * factor:.{digits}f}" for name in ("mean", "low", "high"))
     return f"{mean} [{low}, {high}]"
+
+
+def printed(metric: str) -> tuple[int, int]:
+    """What a metric is multiplied with for print, and its digits."""
+    return (100, 2) if metric in PERCENT else (1, 3)
 
 
 def spread(table: pd.DataFrame, target: str, metric: str) -> pd.DataFrame:
@@ -138,8 +175,7 @@ def spread(table: pd.DataFrame, target: str, metric: str) -> pd.DataFrame:
         for part in PARTS
         for name in ("mean", "median", "sd")
     }
-    factor = 100 if metric in PERCENT else 1
-    defined = (pd.DataFrame(columns) * factor).dropna(axis=1, how="all")
+    defined = (pd.DataFrame(columns) * printed(metric)[0]).dropna(axis=1, how="all")
     return defined.reindex(chosen["model"].unique()).rename_axis("model")
 
 

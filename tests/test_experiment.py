@@ -9,10 +9,10 @@ import pytest
 
 from qoe_core import experiment, parallel, runs
 from qoe_core.experiment import Experiment, plan
+from qoe_core.inputs import FeatureConfig
 from qoe_core.models.table_rows import ModelConfig
-from qoe_core.qos import FeatureConfig
 from qoe_core.splits import SPLITS
-from qoe_core.training import TrainConfig
+from qoe_core.train_config import TrainConfig
 
 INPUTS = FeatureConfig(qos=("indicator", "recency"), quality=("vmaf",))
 
@@ -124,7 +124,7 @@ def test_the_record_says_what_was_asked_and_found(few):
     _, record = run(asked("gru", seeds=(0, 1)), few)
     assert set(record) == {
         *("experiment", "units", "computed", "commit", "python", "packages", "device"),
-        *("files", "sessions", "seconds", "peak_memory_mb"),
+        *("files", "sessions", "seconds", "peak_memory_mb", "device_memory_mb"),
     }
     assert record["experiment"]["model"]["training"]["n_epochs"] == 2
 

@@ -8,9 +8,9 @@ import pytest
 
 from qoe_core import experiment, runs
 from qoe_core.experiment import Experiment, plan
+from qoe_core.inputs import FeatureConfig
 from qoe_core.models.table_rows import ModelConfig
-from qoe_core.qos import FeatureConfig
-from qoe_core.training import TrainConfig
+from qoe_core.train_config import TrainConfig
 
 INPUTS = FeatureConfig(qos=("indicator", "recency"), quality=("vmaf",))
 

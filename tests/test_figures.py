@@ -218,6 +218,44 @@ def test_the_forest_draws_mean_and_interval_and_no_undefined_model(ax):
     assert ax.get_xlabel() == "PLCC"
 
 
+def ablation_rows():
+    rows = [
+        ("full", "plcc", np.nan, np.nan, np.nan, "", ""),
+        ("no video", "plcc", 0.2, 0.1, 0.3, "worth", "..."),
+        ("no mask", "plcc", -0.1, -0.2, -0.05, "costs", "..."),
+        ("no attention", "plcc", np.nan, np.nan, np.nan, "", "undefined"),
+        ("no gate", "plcc", 0.0, -0.1, 0.1, "no evidence", "..."),
+        ("no video", "rmse", -0.2, -0.3, -0.1, "worth", "..."),
+    ]
+    difference = ["full_minus", "full_minus_low", "full_minus_high"]
+    names = ["change", "metric", *difference, "verdict", "sentence"]
+    return pd.DataFrame(rows, columns=names).assign(target="continuous")
+
+
+def test_the_ablation_names_every_variant_from_the_top(ax):
+    figures.draw_ablation(ax, ablation_rows(), "continuous", "plcc")
+    upwards = [label.get_text() for label in ax.get_yticklabels()]
+    assert upwards == ["no gate", "no attention", "no mask", "no video"]
+    assert ax.get_ylim() == (-0.5, 3.5)
+    assert ax.get_xlabel() == "PLCC, continuous"
+
+
+def test_the_ablation_draws_differences_of_one_metric_and_a_line_at_0(ax):
+    figures.draw_ablation(ax, ablation_rows(), "continuous", "plcc")
+    zero, *drawn = (np.atleast_1d(line.get_xdata()).tolist() for line in ax.lines)
+    assert zero == [0, 0]
+    bars, points = drawn[::2], drawn[1::2]
+    np.testing.assert_array_equal(bars, [[-0.1, 0.1], [np.nan] * 2, [-0.2, -0.05], [0.1, 0.3]])
+    np.testing.assert_array_equal(points, [[0.0], [np.nan], [-0.1], [0.2]])
+
+
+def test_the_ablation_fills_only_where_there_is_evidence(ax):
+    figures.draw_ablation(ax, ablation_rows(), "continuous", "plcc")
+    points = ax.lines[2::2]
+    filled = [point.get_markerfacecolor() for point in points]
+    assert filled == ["white", "white", figures.COLOURS[1], figures.COLOURS[0]]
+
+
 def test_agreement_has_ratings_across_and_predictions_up(ax):
     figures.draw_agreement(ax, pd.Series([0.1, 0.2]), pd.Series([0.8, 0.9]), "gru")
     diagonal, points = ax.lines

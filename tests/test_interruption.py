@@ -13,9 +13,10 @@ import pytest
 
 from qoe_core import experiment, parallel, runs
 from qoe_core.experiment import Experiment
+from qoe_core.inputs import FeatureConfig
 from qoe_core.models.table_rows import ModelConfig
-from qoe_core.qos import FeatureConfig
-from qoe_core.training import CHECKPOINT, TrainConfig
+from qoe_core.train_config import TrainConfig
+from qoe_core.training import CHECKPOINT
 
 N_CONTENTS = 4  # and as many units
 REQUEST = Experiment(

@@ -15,10 +15,10 @@ from qoe_core.paths import ROOT
 ORDER = [
     *("paths", "torchvision_schemas", "session", "provenance", "parallel", "datasets", "simulate"),
     *("library", "overview", "splits", "qos", "batches", "losses", "checkpoint", "loading"),
-    *("training", "videos", "frames", "weights", "backbones", "motion"),
-    *("cache", "entry_file", "file_function", "store", "extraction", "models"),
+    *("watching", "train_config", "training", "videos", "frames", "weights", "backbones", "motion"),
+    *("cache", "entry_file", "file_function", "store", "extraction", "inputs", "models", "cost"),
     *("metrics", "mappings", "statistics", "bootstrap", "resampled_metrics", "blocks"),
-    *("predictions", "runs", "experiment", "protocol", "tables", "pooled"),
+    *("predictions", "ensemble", "runs", "experiment", "protocol", "tables", "pooled", "ablation"),
     *(
         "figures",
         "filmstrip",

@@ -7,8 +7,8 @@ import pytest
 from qoe_core import runs, tables
 from qoe_core.datasets import catalog
 from qoe_core.experiment import Experiment, run
+from qoe_core.inputs import FeatureConfig
 from qoe_core.models.table_rows import ModelConfig
-from qoe_core.qos import FeatureConfig
 
 MODELS = ["zeta", "alpha", "mid", "flat"]  # neither in alphabetical order nor in that of results
 EARLY = ["alpha", "mid"]  # stop on validation sessions
