@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -44,12 +45,17 @@ def load(study: str, dataset: str, split: str, models: Sequence[str], table: str
 def commits(study: str, dataset: str, split: str, models: Sequence[str]) -> dict[str, str]:
     """The commit that each finished experiment was run at, by model."""
     folders = {model: run_folder(study, dataset, split, model) for model in models}
-    return {m: json.loads((f / "run.json").read_text())["commit"] for m, f in folders.items()}
+    return {model: record(folder)["commit"] for model, folder in folders.items()}
+
+
+def record(folder: Path) -> dict[str, Any]:
+    """The run.json of an experiment's folder."""
+    return json.loads((folder / "run.json").read_text())
 
 
 def histories(folder: Path) -> pd.DataFrame:
     """One row per unit and epoch of an experiment's folder; empty for models without epochs."""
-    units = json.loads((folder / "run.json").read_text())["units"]
+    units = record(folder)["units"]
     paths = {unit: folder / "units" / digest / CHECKPOINT for unit, digest in units.items()}
     rows = [
         {"unit": unit, **row}
@@ -80,13 +86,12 @@ def weights(source: str, dataset: str, split: str, fold: str, seed: int) -> Path
         ValueError: no such experiment, or none of its folds may be used.
     """
     named = _SOURCE.fullmatch(source)
-    record = RUNS / source / "run.json"
-    if named is None or not record.exists():
+    if named is None or not (RUNS / source / "run.json").exists():
         raise ValueError(
             f"start is {source!r}, expected <study>/<dataset>--<split>/<model> of a finished "
             f"experiment under {RUNS}; has it been run?"
         )
-    units = json.loads(record.read_text())["units"]
+    units = record(RUNS / source)["units"]
     wanted = [title for title in units if title.endswith(f", seed {seed}")]
     if named["dataset"] == dataset:
         same_split = named["split"] == split
