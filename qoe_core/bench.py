@@ -15,14 +15,12 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from qoe_core import bench_video, library, parallel
+from qoe_core import bench_training, bench_video, library, parallel
 from qoe_core.datasets import catalog
 from qoe_core.experiment import Experiment, Unit, plan, run_unit
-from qoe_core.inputs import FeatureConfig
 from qoe_core.manifest import Producer
-from qoe_core.models.table_rows import ModelConfig
+from qoe_core.models.table_rows import ENSEMBLE
 from qoe_core.paths import PARAMS
-from qoe_core.train_config import TrainConfig
 
 COLUMNS = ["what", "value", "unit", "reference", "reference_value", "ratio"]
 N_PARALLEL = 12  # units that are run one by one, then on all cores
@@ -33,21 +31,22 @@ def main() -> None:
     names = catalog.found() or [library.SIMULATED]
     rows = [("read all sessions, " + name, seconds(library.sessions, name), "s") for name in names]
     chosen = "live_nflx2" if "live_nflx2" in names else library.SIMULATED
-    params = yaml.safe_load((PARAMS / f"02_train--{chosen}--leave-content-out.yaml").read_text())
+    params = bench_training.parameters(chosen)
     report = yaml.safe_load((PARAMS / f"03_results--{chosen}--leave-content-out.yaml").read_text())
     sessions = library.sessions(chosen)
     with tempfile.TemporaryDirectory() as folder:
-        for model in report["models"]:
+        for model in (name for name in report["models"] if not name.endswith(ENSEMBLE)):
             unit = units(params, model, sessions, Path(folder))[0]
             rows.append((f"one fold of {chosen}, {model}", seconds(run_unit, unit), "s"))
         rows.append(("peak memory, everything above", peak_mb(resource.RUSAGE_SELF), "MB"))
         alone, pooled = both_ways(params, sessions, Path(folder))
         rows.append(("peak memory of one worker", peak_mb(resource.RUSAGE_CHILDREN), "MB"))
-        video = list(bench_video.rows(Path(folder)))
+        compared = [*bench_training.rows(chosen, names, Path(folder))]
+        compared += bench_video.rows(Path(folder))
     title = f"{N_PARALLEL} folds and seeds of {chosen}, gru"
-    compared = (f"{title}, all cores", pooled, "s", f"{title}, one by one", alone, alone / pooled)
+    workers = (f"{title}, all cores", pooled, "s", f"{title}, one by one", alone, alone / pooled)
     alone_rows = [row + ("", None, None) for row in rows]
-    table = pd.DataFrame([*alone_rows, compared, *video], columns=COLUMNS)
+    table = pd.DataFrame([*alone_rows, workers, *compared], columns=COLUMNS)
     producer = Producer(
         notebook="bench", program="qoe_core/bench.py", parameters={"dataset": chosen}
     )
@@ -69,12 +68,10 @@ def peak_mb(who: int) -> float:
 
 def units(params: dict, model: str, sessions: Sequence, folder: Path) -> list[Unit]:
     """The units of one model with the chapter's parameters, kept under `folder`."""
-    training = TrainConfig(n_epochs=params["n_epochs"], batch_size=params["batch_size"])
-    inputs = FeatureConfig(qos=tuple(params["qos"]), quality=tuple(params["quality"]))
     experiment = Experiment(
         dataset=params["dataset"],
         split=params["split"],
-        model=ModelConfig(name=model, inputs=inputs, training=training),
+        model=bench_training.row_config(params, model),
         seeds=tuple(params["seeds"]),
     )
     planned = plan(experiment, sessions)
