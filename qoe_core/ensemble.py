@@ -26,9 +26,10 @@ def mean_of_seeds(
     seconds = _averaged(predictions, [*ROW, "second"])
     tables = {"predictions": seconds, "overall": _averaged(overall, ROW)}
     for table in tables.values():
-        for column in ("model", "experiment"):
-            text = table[column].astype(str).str.replace(member, name, n=1, regex=False)
-            table[column] = text.astype("category")
+        # one begins with the member's name, the other ends with it
+        models, experiments = (table[column].astype(str).str for column in ("model", "experiment"))
+        table["model"] = (name + models.removeprefix(member)).astype("category")
+        table["experiment"] = (experiments.removesuffix(member) + name).astype("category")
     folds = [fold for _, fold in seconds.groupby("fold", sort=False, observed=True)]
     scores = [session_scores(fold) for fold in folds or [seconds]]
     return tables | {"scores": pd.concat(scores, ignore_index=True)}

@@ -75,8 +75,8 @@ def weights(source: str, dataset: str, split: str, fold: str, seed: int) -> Path
     """The weights of a finished experiment that a fold of another may go on from.
 
     On the same data set those of the same split, fold and seed, since all others were trained on
-    what this fold tests; on another data set those of its first fold with the seed. Whether two
-    data sets share contents is for the caller to know.
+    what this fold tests; on another data set those of its first fold with the seed, unless they
+    went on from this one. Whether two data sets share contents is for the caller to know.
 
     Args:
         source: "<study>/<dataset>--<split>/<model>", a folder under RUNS.
@@ -85,22 +85,34 @@ def weights(source: str, dataset: str, split: str, fold: str, seed: int) -> Path
     Raises:
         ValueError: no such experiment, or none of its folds may be used.
     """
-    named = _SOURCE.fullmatch(source)
-    if named is None or not (RUNS / source / "run.json").exists():
-        raise ValueError(
-            f"start is {source!r}, expected <study>/<dataset>--<split>/<model> of a finished "
-            f"experiment under {RUNS}; has it been run?"
-        )
+    named, *earlier = _lineage(source)
     units = record(RUNS / source)["units"]
     wanted = [title for title in units if title.endswith(f", seed {seed}")]
     if named["dataset"] == dataset:
         same_split = named["split"] == split
         wanted = [title for title in wanted if same_split and title == unit_title(fold, seed)]
+    elif dataset in [start["dataset"] for start in earlier]:
+        wanted = []
     paths = [RUNS / source / "units" / units[title] / WEIGHTS for title in wanted]
     if not paths or not paths[0].exists():
         raise ValueError(
             f"{source}: no weights that {dataset}, {split}, {unit_title(fold, seed)} may go on "
-            "from; expected a network, and on the same data set the same split, fold and seed, "
-            "since others were trained on what this fold tests"
+            "from; expected a network, on the same data set the same split, fold and seed, and on "
+            "another one no start from this one, since others were trained on what this fold tests"
         )
     return paths[0]
+
+
+def _lineage(source: str) -> list[re.Match[str]]:
+    """Names of a finished experiment and of those whose weights it went on from, latest first."""
+    lineage: dict[str, re.Match[str]] = {}
+    while source and source not in lineage:
+        named = _SOURCE.fullmatch(source)
+        if named is None or not (RUNS / source / "run.json").exists():
+            raise ValueError(
+                f"start is {source!r}, expected <study>/<dataset>--<split>/<model> of a finished "
+                f"experiment under {RUNS}; has it been run?"
+            )
+        lineage[source] = named
+        source = record(RUNS / source)["experiment"].get("start", "")
+    return list(lineage.values())

@@ -1,8 +1,8 @@
 """The only training loop: any module, any examples, resumable bit for bit on a CPU.
 
-A module maps (inputs, valid) of a batch to (continuous, overall). Epoch e draws its order and its
-dropout from (seed, e) alone, so a run that was interrupted after any epoch and a run that was not
-are the same run. A GPU is asked for numbers once an epoch and never waited for in between.
+A module maps (inputs, valid) of a batch to (continuous, overall). Epoch e draws its order, noise
+and dropout from (seed, e) alone, so a run that was interrupted after any epoch and a run that was
+not are the same run. A GPU is asked for numbers once an epoch and never waited for in between.
 """
 
 import contextlib
@@ -199,5 +199,5 @@ def _check_finite(values: dict[str, list[float]], config: TrainConfig, epoch: in
             if not math.isfinite(value):
                 raise FloatingPointError(
                     f"{name} is {value} at epoch {epoch}, batch {batch}; "
-                    f"is the learning rate {learning_rate(config, epoch):g} too high?"
+                    f"is the learning rate {learning_rate(config, epoch, 0.5):g} too high?"
                 )

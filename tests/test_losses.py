@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import special, stats
 
-from qoe_core.losses import LossConfig, means, plcc_distance, squared_error, sums, total
+from qoe_core.losses import TERMS, LossConfig, means, plcc_distance, squared_error, sums, total
 
 LENGTHS = (12, 7, 9)
 NAN = torch.nan
@@ -18,6 +18,13 @@ def padded():
     for row, length in zip(rated, LENGTHS, strict=True):
         row[length:] = NAN
     return predicted.requires_grad_(), rated
+
+
+def change(predicted, rated):
+    """Sum and count of the term, out of those of a whole batch."""
+    unrated = torch.full((len(rated),), NAN)
+    added = sums(predicted, torch.zeros(len(rated)), rated, unrated, LossConfig())
+    return added[TERMS.index("change")]
 
 
 def distances(predicted, rated):
@@ -80,21 +87,53 @@ def test_a_constant_prediction_has_a_finite_gradient_towards_the_labels():
     assert predicted.grad[0].argmin() == 1  # raising the second that was rated best lowers the loss
 
 
-@pytest.mark.parametrize("term", [squared_error, plcc_distance])
+def test_errors_of_the_change_are_added_over_pairs_of_rated_seconds():
+    predicted = torch.tensor([[0.0, 0.5, 0.25, 9.0], [0.25, 0.5, 0.5, 1.0]])
+    rated = torch.tensor([[0.25, 0.5, 1.0, NAN], [0.5, 0.0, 0.0, 0.25]])
+    # changes 0.5 and -0.25 against 0.25 and 0.5; 0.25, 0 and 0.5 against -0.5, 0 and 0.25
+    by_hand = 0.25**2 + 0.75**2 + 0.75**2 + 0 + 0.25**2
+    assert change(predicted, rated).tolist() == [by_hand, 5]
+
+
+def test_a_second_that_nobody_rated_takes_both_its_changes_along():
+    predicted = torch.tensor([[0.0, 0.5, 1.0, 0.5]])
+    assert change(predicted, torch.tensor([[0.0, NAN, 0.5, 0.25]])).tolist() == [0.25**2, 1]
+
+
+@pytest.mark.parametrize("labels", [[0.5], [NAN, NAN, NAN], [NAN, 0.5, NAN]])
+def test_without_two_rated_seconds_in_a_row_there_is_no_change(labels):
+    assert change(torch.rand(1, len(labels)), torch.tensor([labels])).tolist() == [0, 0]
+
+
+def test_the_term_of_the_change_is_the_mean_over_pairs_of_all_sessions():
+    predicted = torch.tensor([[0.0, 0.5, 0.5], [0.5, 0.5, 0.5], [0.0, 1.0, 0.0]])
+    rated = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.25, NAN], [NAN, NAN, NAN]])
+    terms = total(predicted, torch.zeros(3), rated, torch.zeros(3), LossConfig())
+    assert terms["change"].item() == pytest.approx((0.5**2 + 0 + 0.25**2) / 3, rel=1e-6)
+
+
+def test_a_level_that_is_wrong_throughout_is_no_error_of_the_change(padded):
+    predicted, rated = padded
+    assert change(rated + 0.25, rated)[0].item() == pytest.approx(0, abs=1e-24)
+    expected = change(predicted, rated).tolist()
+    assert change(predicted + 0.25, rated).tolist() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("term", [squared_error, plcc_distance, change])
 def test_padding_has_no_gradient(padded, term):
     predicted, rated = padded
     term(predicted, rated)[0].backward()
     assert predicted.grad[rated.isnan()].abs().max() == 0
 
 
-@pytest.mark.parametrize("term", [squared_error, plcc_distance])
+@pytest.mark.parametrize("term", [squared_error, plcc_distance, change])
 def test_every_rated_second_has_a_gradient(padded, term):
     predicted, rated = padded
     term(predicted, rated)[0].backward()
     assert predicted.grad[~rated.isnan()].abs().min() > 0
 
 
-@pytest.mark.parametrize("term", [squared_error, plcc_distance])
+@pytest.mark.parametrize("term", [squared_error, plcc_distance, change])
 def test_gradient_is_the_finite_difference(padded, term):
     predicted, rated = padded
     assert torch.autograd.gradcheck(lambda values: term(values, rated)[0], predicted)
@@ -102,10 +141,11 @@ def test_gradient_is_the_finite_difference(padded, term):
 
 def test_loss_is_the_weighted_sum_of_its_terms(padded):
     overall, rated_overall = torch.rand(2, 3, dtype=torch.double)
-    config = LossConfig(mse=2.0, plcc=0.5, overall=3.0)
+    config = LossConfig(mse=2.0, plcc=0.5, change=4.0, overall=3.0)
     terms = total(padded[0], overall, padded[1], rated_overall, config)
-    expected = 2 * terms["mse"] + 0.5 * terms["plcc"] + 3 * terms["overall"]
-    assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-12)
+    weights = {"mse": 2.0, "plcc": 0.5, "change": 4.0, "overall": 3.0}
+    expected = sum(weight * terms[name].item() for name, weight in weights.items())
+    assert terms["loss"].item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_overall_term_is_the_mse_over_the_sessions_that_have_a_score(padded):
@@ -137,17 +177,21 @@ def test_the_overall_term_is_a_huber_loss_where_that_is_asked_for(padded):
 @pytest.mark.parametrize("delta", [0.0, -1.0, NAN])
 def test_a_huber_loss_that_is_nothing_is_refused(refuses, delta):
     with refuses(
-        f"LossConfig(mse=1.0, plcc=0.1, overall=1.0, huber={delta}): expected huber above 0, or "
-        "None for the squared error"
+        f"LossConfig(mse=1.0, plcc=0.1, change=3.0, overall=1.0, huber={delta}): expected huber "
+        "above 0, or None for the squared error"
     ):
         LossConfig(huber=delta)
 
 
 @pytest.mark.parametrize(
-    "weights", [{"mse": -1.0}, {"plcc": -0.1}, {"overall": -1.0}, {"mse": 0.0, "overall": 0.0}]
+    "weights",
+    [
+        *({"mse": -1.0}, {"plcc": -0.1}, {"change": -3.0}, {"overall": -1.0}),
+        {"mse": 0.0, "overall": 0.0},
+    ],
 )
 def test_weights_that_train_nothing_or_the_wrong_way_are_refused(refuses, weights):
-    shown = {"mse": 1.0, "plcc": 0.1, "overall": 1.0, "huber": None} | weights
+    shown = {"mse": 1.0, "plcc": 0.1, "change": 3.0, "overall": 1.0, "huber": None} | weights
     written = ", ".join(f"{name}={value}" for name, value in shown.items())
     with refuses(f"LossConfig({written}): expected weights of at least 0, mse or overall above it"):
         LossConfig(**weights)

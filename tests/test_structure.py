@@ -26,6 +26,7 @@ ORDER = [
         "traces",
         "manifest",
         "bench_video",
+        "bench_training",
         "bench",
         "profile",
     ),

@@ -169,7 +169,7 @@ def test_a_loss_that_overflows_names_epoch_and_batch(examples, refuses):
 
 def test_inputs_that_are_not_finite_name_epoch_and_batch(examples, refuses):
     broken = Example(examples[0].inputs * math.inf, examples[0].rated, examples[0].overall)
-    config = TrainConfig(n_epochs=1, device="cpu")
+    config = TrainConfig(n_epochs=1, decay=1.0, device="cpu")
     with refuses(
         "loss is nan at epoch 0, batch 0; is the learning rate 0.003 too high?", FloatingPointError
     ):
@@ -186,11 +186,11 @@ def test_a_gradient_that_is_not_finite_names_epoch_and_batch(examples, refuses):
         "gradient norm is nan at epoch 0, batch 0; is the learning rate 0.003 too high?",
         FloatingPointError,
     ):
-        fit(Root(), examples, [], TrainConfig(n_epochs=1, device="cpu"), seed=0)
+        fit(Root(), examples, [], TrainConfig(n_epochs=1, decay=1.0, device="cpu"), seed=0)
 
 
 def test_a_validation_loss_that_overflows_names_epoch_and_batch(examples, refuses):
-    config = TrainConfig(n_epochs=1, learning_rate=1e30, device="cpu")
+    config = TrainConfig(n_epochs=1, learning_rate=1e30, decay=1.0, device="cpu")
     with refuses(
         "validation loss is inf at epoch 0, batch 0; is the learning rate 1e+30 too high?",
         FloatingPointError,

@@ -9,8 +9,11 @@ from scipy import stats
 from torch import nn
 
 from qoe_core.batches import Example
+from qoe_core.experiment import Experiment, plan
+from qoe_core.inputs import FeatureConfig
 from qoe_core.losses import LossConfig
 from qoe_core.models.recurrent import Recurrent, RecurrentConfig
+from qoe_core.models.table_rows import ModelConfig, build
 from qoe_core.train_config import TrainConfig
 from qoe_core.training import fit
 
@@ -43,7 +46,7 @@ def test_the_validation_row_does_not_depend_on_the_batches(examples, huber):
         module = Recurrent(3, RecurrentConfig(hidden=8))
         row = validated(module, examples, batch_size, LossConfig(huber=huber))
         rows.append({n: row[n] for n in row.index if n.startswith(("validation", "metrics"))})
-    assert len(rows[0]) == 6
+    assert len(rows[0]) == 7  # five losses, two metrics
     assert rows[1] == pytest.approx(rows[0], rel=1e-6)
     assert rows[2] == pytest.approx(rows[0], rel=1e-6)
 
@@ -64,9 +67,10 @@ def test_the_validation_plcc_is_the_mean_over_sessions(examples):
 
 
 def test_the_validation_loss_is_the_weighted_sum_of_its_terms(examples):
-    row = validated(FirstInput(), examples, loss=LossConfig(mse=2.0, plcc=0.5, overall=3.0))
-    terms = row["validation/mse"], row["validation/plcc"], row["validation/overall"]
-    assert row["validation/loss"] == pytest.approx(np.dot([2.0, 0.5, 3.0], terms), rel=1e-12)
+    weights = {"mse": 2.0, "plcc": 0.5, "change": 4.0, "overall": 3.0}
+    row = validated(FirstInput(), examples, loss=LossConfig(**weights))
+    terms = [row[f"validation/{name}"] for name in weights]
+    assert row["validation/loss"] == pytest.approx(np.dot([*weights.values()], terms), rel=1e-12)
 
 
 def test_labels_that_never_vary_have_no_validation_plcc(examples):
@@ -92,7 +96,40 @@ def test_validation_batches_go_from_short_to_long(examples):
 
 
 def test_the_training_row_is_over_all_seconds_whatever_the_batches(examples):
-    config = TrainConfig(n_epochs=1, batch_size=3, device="cpu")
+    config = TrainConfig(n_epochs=1, batch_size=3, noise=0.0, device="cpu")
     row = fit(FirstInput(), examples, [], config, seed=0).iloc[0]
     errors = np.concatenate([(e.inputs[:, 0] - e.rated).numpy() for e in examples])
     assert row["train/mse"] == pytest.approx(np.mean(errors**2), rel=1e-5)
+
+
+class Falling(FirstInput):
+    """Worse on validation sessions every epoch."""
+
+    def forward(self, inputs, valid):
+        scores, overall = super().forward(inputs, valid)
+        if self.training:
+            self.worse = getattr(self, "worse", 0) + 1
+            return scores, overall
+        return scores + self.worse, overall
+
+
+@pytest.mark.parametrize(("patience", "n_epochs"), [(None, 9), (2, 3)])
+def test_only_patience_ends_training_before_its_last_epoch(examples, patience, n_epochs):
+    config = TrainConfig(n_epochs=9, patience=patience, device="cpu")
+    history = fit(Falling(), examples[:7], examples[7:], config, seed=0)
+    assert history["validation/loss"].is_monotonic_increasing
+    assert len(history) == n_epochs
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+def test_only_a_network_with_patience_keeps_a_validation_part(sessions, patience):
+    model = ModelConfig(
+        name="gru",
+        inputs=FeatureConfig(qos=("indicator",), quality=("vmaf",)),
+        training=TrainConfig(patience=patience, device="cpu"),
+    )
+    assert build(model).stops_early == (patience is not None)
+    for unit in plan(Experiment(dataset="tiny", split="strict", model=model), sessions):
+        parts = {part: len(members) for part, members in unit.split.parts.items()}
+        assert (parts["validation"] > 0) == (patience is not None)
+        assert parts["train"] + parts["validation"] == 15  # 5 contents times 3 patterns

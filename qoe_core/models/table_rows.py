@@ -61,8 +61,7 @@ class ModelConfig:
         blind = self.name in BLIND
         seeing = self.base in (*REGRESSORS, *NETWORKS) and self.variant in ("", *VARIANTS)
         alone = self.base not in NETWORKS and self.is_ensemble
-        unvaried = self.base != OURS and self.variant
-        if not blind and (not seeing or alone or unvaried):
+        if not blind and (not seeing or alone):
             raise ValueError(
                 f"model is {self.name!r}, expected one of {[*BLIND, *REGRESSORS, *NETWORKS]}; "
                 f"behind {OURS!r} may stand one of {list(VARIANTS)}, behind all that see features "
@@ -110,7 +109,7 @@ class ModelConfig:
     def _parts(self) -> tuple[str, str]:
         name = self.name.removesuffix(ENSEMBLE).removesuffix(self.suffix)
         base, _, variant = name.partition("-")
-        return (name, "") if name in BLIND else (base, variant)
+        return (base, variant) if base == OURS and variant else (name, "")
 
     @property
     def trained(self) -> TrainConfig:
@@ -172,4 +171,10 @@ def build(config: ModelConfig, scaling: Scaling | None = None, start: Path | Non
         return BLIND[config.base]()
     if config.base in REGRESSORS:
         return Regressor(make=REGRESSORS[config.base], inputs=config.seen, scaling=scaling)
-    return Network(make=config.module, inputs=config.seen, training=config.trained, scaling=scaling)
+    return Network(
+        make=config.module,
+        inputs=config.seen,
+        training=config.trained,
+        scaling=scaling,
+        start=start,
+    )

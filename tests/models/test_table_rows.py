@@ -6,13 +6,14 @@ import pytest
 from qoe_core.extraction import VideoConfig
 from qoe_core.inputs import FeatureConfig
 from qoe_core.models.table_rows import BLIND, NETWORKS, REGRESSORS, SUFFIXES, ModelConfig, build
+from qoe_core.models.variants import VARIANTS
 from qoe_core.qos import QOS
 from qoe_core.train_config import TrainConfig
 
 SEEING = [*REGRESSORS, *NETWORKS]
 ROWS = [*BLIND, *SEEING]
 INPUTS = FeatureConfig(qos=tuple(QOS), quality=("vmaf",))
-TRAINING = TrainConfig(n_epochs=3, batch_size=4, device="cpu")
+TRAINING = TrainConfig(n_epochs=3, batch_size=4, learning_rate=1e-2, decay=1.0, device="cpu")
 T = 9  # seconds that the session and its edited twin share
 
 
@@ -199,12 +200,20 @@ def test_a_row_of_frames_sees_them_in_place_of_the_quality_metrics(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["oracle", "gru-sound", "gru-qos-video", *(b + s for b in BLIND for s in SUFFIXES)]
+    "name",
+    [
+        *("oracle", "gru-sound", "gru-qos-video", "gru-", "gru-without_gate", "gru-ensemble-qos"),
+        *("dual_attention-", "dual_attention-sound", "dual_attention-qos-paper", "tcn--ensemble"),
+        *("dual_attention-paper-without_gate", "gru-ensemble-ensemble", "-ensemble", ""),
+        *(name + "-ensemble" for name in (*BLIND, *REGRESSORS)),
+        *(name + suffix for name in BLIND for suffix in SUFFIXES),
+    ],
 )
 def test_an_unknown_row_is_refused(refuses, name):
     with refuses(
-        f"model is {name!r}, expected one of {ROWS}; those from 'ridge' on may have one of "
-        "['-qos', '-video', '-frames'] behind their name"
+        f"model is {name!r}, expected one of {ROWS}; behind 'dual_attention' may stand one of "
+        f"{list(VARIANTS)}, behind all that see features one of ['-qos', '-video', '-frames'], "
+        "behind a network '-ensemble'"
     ):
         ModelConfig(name=name, inputs=INPUTS)
 
