@@ -48,9 +48,7 @@ class ModelConfig:
     name: str
     inputs: FeatureConfig  # what the data set offers: QoS features and quality metrics
     video: VideoConfig = VideoConfig()  # what looks at the frames, in a row that sees them
-    hidden: int = (
-        32  # units of a recurrent network, filters of the TCN, width of the dual-stage one
-    )
+    hidden: int = 32  # units, filters or width of a network
     dropout: float = 0.1
     network: DualAttentionConfig = DualAttentionConfig()  # its other sizes and parts
     training: TrainConfig = field(default_factory=TrainConfig)
