@@ -30,11 +30,11 @@ CHANGES = {  # what a row is, and the part that it lacks of the full network
     f"{OURS}-without_gate": ("both branches count the same, no gate", "gate"),
     f"{OURS}-not_causal": ("every second sees the whole session, its future too", "causal mask"),
     f"{OURS}-sinusoidal_positions": (
-        "sinusoidal positions, no attention that fades with time",
+        "sinusoidal positions, no fading attention",
         "fading against sinusoidal positions",
     ),
     f"{OURS}-learned_positions": (
-        "a learned table of positions, no attention that fades with time",
+        "learned positions, no fading attention",
         "fading against learned positions",
     ),
     f"{OURS}-without_plcc": ("no PLCC in the loss", "PLCC in the loss"),
