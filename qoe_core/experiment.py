@@ -35,7 +35,8 @@ class Experiment:
     """What is trained and tested, and on what; everything that its numbers depend on.
 
     Raises:
-        ValueError: an unknown split or scaling, no seed, or one twice, itself as its start.
+        ValueError: an unknown split or scaling, no seed, or one twice, itself as its start, or an
+            ensemble under a split that each seed draws anew.
     """
 
     dataset: str
@@ -54,6 +55,11 @@ class Experiment:
             raise ValueError(f"scaling is {self.scaling!r}, expected 'train' or 'whole-dataset'")
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds are {self.seeds}, expected at least one, each once, from 0 on")
+        if self.model.is_ensemble and self.split == "random-by-video":
+            raise ValueError(
+                f"{self.name}: every seed draws another split, so there is nothing to average; "
+                f"expected one of {[name for name in SPLITS if name != self.split]}"
+            )
         if self.folder.parts[-3:] == tuple(self.start.split("/")):
             raise ValueError(f"start is {self.start!r}, the experiment itself; expected another")
 

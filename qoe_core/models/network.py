@@ -178,7 +178,7 @@ class FittedNetwork:
             ValueError: the file is damaged, its weights do not fit the module, `video` is needed,
                 or the networks that look at the frames have other weights than in training.
         """
-        weights, state = checkpoint.load(path)
+        _, state = checkpoint.load(path)
         if "scaling" not in state:
             raise ValueError(f"{path}: weights without scales; is it a training checkpoint?")
         try:
@@ -193,13 +193,7 @@ class FittedNetwork:
             )
         low, high = (np.array(state["scaling"][bound]) for bound in ("low", "high"))
         module = make(seen.n_qos, len(low) - seen.n_qos)
-        try:
-            module.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ValueError(
-                f"{path}: weights do not fit {type(module).__name__} ({error}); "
-                "was it saved with other sizes?"
-            ) from error
+        checkpoint.load_weights(module, path)
         scales = (state[name] and LabelScale(**state[name]) for name in ("continuous", "overall"))
         return cls(module.eval(), seen, Scaling(low, high), *scales)
 

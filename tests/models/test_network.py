@@ -61,12 +61,13 @@ def test_a_pickle_with_the_name_of_weights_is_refused(saved):
         FittedNetwork.load(path, row("gru").make)
 
 
-def test_weights_of_other_sizes_are_refused(saved):
-    with pytest.raises(
-        ValueError, match=r"(?s)weights do not fit Recurrent \(.*other sizes\?"
-    ) as caught:
+def test_weights_of_other_sizes_are_refused(saved, refuses):
+    with refuses(
+        f"{saved[1]}: states.weight_ih_l0 is of shape (24, 3) there and of shape (27, 3) in this "
+        "Recurrent; was it saved with other sizes, another number of inputs or by another kind of "
+        "network?"
+    ):
         FittedNetwork.load(saved[1], row("gru", hidden=9).make)
-    assert str(caught.value).startswith(str(saved[1]))
 
 
 def test_a_training_checkpoint_is_refused_as_weights(sessions, tmp_path, refuses):
