@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 from qoe_core import paths
-from qoe_core.datasets import catalog, lfovia, live_http, live_netflix
+from qoe_core.datasets import catalog, lfovia, live_http, live_netflix, stall2
 from qoe_core.session import Session
 from qoe_core.simulate import corpus
 
 SIMULATED = "simulated"
-TRAINING_LISTS = {
+TRAINING_LISTS = {  # released, or drawn as they were
     "lfovia": lfovia.released_training_lists,
     "live_http": live_http.released_training_lists,
     "live_netflix": live_netflix.released_training_lists,
+    "stall2": stall2.drawn_training_lists,
 }
 
 
@@ -48,7 +49,7 @@ def training_lists(dataset: str, split: str) -> Mapping[str, Sequence[str]] | No
     Raises:
         ValueError: the data set has no released lists.
     """
-    if split != "released":
+    if not split.startswith("released"):
         return None
     if dataset not in TRAINING_LISTS:
         raise ValueError(

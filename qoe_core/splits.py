@@ -1,81 +1,27 @@
-"""Who may be trained on: train, validation and test sessions of one fold.
+"""All folds of a data set under a split that a name stands for.
 
-The sampling unit is the content. Validation, for early stopping, is always carved out of what the
-fold may train on, never out of what it is tested on. Every split carries the names of the fields
-that it holds apart, and refuses to exist when one of their values is on both sides.
+The sampling unit is the content. What peers released, as lists or as a procedure, is here to be
+compared with, not to be claimed on.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from qoe_core.session import Session
+from qoe_core.split import Split, carved
 
-VALIDATION_SHARE = 0.15  # of the training contents; at least one
 PATTERN_GROUPS = 4  # of the strict split
 MOST_FOLDS = 30  # that leave one content out each
 CONTENT_GROUPS = 10  # folds where there are more contents than that
-MIN_CONTENTS = 5  # with fewer training contents validation takes sessions, else half would be lost
 SPLITS = {
     "leave-content-out": "the test content is not in training",
     "strict": "neither the content nor the pattern of a test session is in training",
+    "video-atlas": "the random trials released with Video ATLAS, each of whole contents",
     "released": "the training lists released with LSTM-QoE; sibling contents may be in training",
+    "released-related": "the same lists; early stopping on the videos left out as too close",
     "random-by-video": "a random fifth of the videos; contents and patterns are on both sides",
 }
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Split:
-    """One fold; refuses a session on two sides, or a value of an `apart` field in test and train.
-
-    Raises:
-        ValueError: empty train or test, a session twice, or leakage, naming the sessions.
-    """
-
-    name: str  # a key of SPLITS
-    fold: str
-    train: tuple[Session, ...]
-    validation: tuple[Session, ...]
-    test: tuple[Session, ...]
-    apart: tuple[str, ...]  # Session fields whose values must not be on both sides
-
-    def __post_init__(self):
-        """Refuse leakage."""
-        where = f"split {self.name}, fold {self.fold}"
-        if not self.train or not self.test:
-            raise ValueError(
-                f"{where}: {len(self.train)} training and {len(self.test)} test sessions, expected "
-                "at least one of each; are there too few contents for this split?"
-            )
-        names = [session.name for part in self.parts.values() for session in part]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"{where}: {twice} are in more than one part, expected each once")
-        for field in self.apart:
-            seen = {getattr(session, field) for session in (*self.train, *self.validation)}
-            leaked = sorted(s.name for s in self.test if getattr(s, field) in seen)
-            if leaked:
-                raise ValueError(
-                    f"{where}: {field} of test sessions {leaked} is also in training, expected "
-                    f"every {field} on one side only"
-                )
-
-    @property
-    def parts(self) -> Mapping[str, tuple[Session, ...]]:
-        """The sessions by part, in the order train, validation, test."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
-
-    def without_validation(self) -> "Split":
-        """The same fold for a model that stops by itself: validation joins training."""
-        return Split(
-            name=self.name,
-            fold=self.fold,
-            train=(*self.train, *self.validation),
-            validation=(),
-            test=self.test,
-            apart=self.apart,
-        )
 
 
 def folds(
@@ -90,7 +36,7 @@ def folds(
         name: a key of SPLITS.
         sessions: all sessions of one data set.
         seed: 0 or more.
-        released: for "released": training names by test name.
+        released: training names by test name for the two "released"; by trial for "video-atlas".
 
     Raises:
         ValueError: an unknown name, or no released lists where they are asked for.
@@ -104,7 +50,11 @@ def folds(
             return [random_by_video(sessions, seed)]
         case "released" if released:
             return released_lists(sessions, released, seed)
-        case "released":
+        case "released-related" if released:
+            return stopped_on_related(sessions, released)
+        case "video-atlas" if released:
+            return content_trials(sessions, released, seed)
+        case "released" | "released-related" | "video-atlas":
             raise ValueError(f"{sessions[0].dataset} has no released training lists")
     raise ValueError(f"split is {name!r}, expected one of {list(SPLITS)}")
 
@@ -120,7 +70,7 @@ def leave_content_out(sessions: Sequence[Session], seed: int) -> list[Split]:
         dealt = range(CONTENT_GROUPS)
         groups = {f"contents_{i:02d}": contents[i::CONTENT_GROUPS] for i in dealt}
     return [
-        _split(
+        carved(
             "leave-content-out",
             fold=fold,
             may_train=[s for s in sessions if s.content not in held],
@@ -141,7 +91,7 @@ def strict(sessions: Sequence[Session], seed: int) -> list[Split]:
     group = {pattern: i % PATTERN_GROUPS for i, pattern in enumerate(patterns)}
     cells = sorted({(s.content, group[s.pattern]) for s in sessions})
     return [
-        _split(
+        carved(
             "strict",
             fold=f"{content}+patterns_{held}",
             may_train=[s for s in sessions if s.content != content and group[s.pattern] != held],
@@ -164,17 +114,12 @@ def released_lists(
     Raises:
         ValueError: a list names a session that is not there.
     """
-    by_name = {session.name: session for session in sessions}
-    for test, names in lists.items():
-        unknown = sorted({test, *names} - by_name.keys())
-        if unknown:
-            raise ValueError(f"released list of {test} names {unknown}, which were not read")
     return [
-        _split(
+        carved(
             "released",
             fold=test,
-            may_train=[by_name[name] for name in names],
-            test=[by_name[test]],
+            may_train=_named(sessions, names, test),
+            test=_named(sessions, [test], test),
             apart=("name",),
             seed=seed,
         )
@@ -182,41 +127,68 @@ def released_lists(
     ]
 
 
+def stopped_on_related(
+    sessions: Sequence[Session], lists: Mapping[str, Sequence[str]]
+) -> list[Split]:
+    """The same folds with the peers' own validation: every video that is neither list nor test.
+
+    It was left out of training for sharing content or pattern with the test video, so a network
+    that stops on it has looked at the test: what that gains is what this split is for.
+
+    Raises:
+        ValueError: a list names a session that is not there.
+    """
+    return [
+        Split(
+            name="released-related",
+            fold=test,
+            train=tuple(_named(sessions, names, test)),
+            validation=tuple(s for s in sessions if s.name not in {test, *names}),
+            test=tuple(_named(sessions, [test], test)),
+            apart=("name",),
+        )
+        for test, names in lists.items()
+    ]
+
+
+def content_trials(
+    sessions: Sequence[Session], trials: Mapping[str, Sequence[str]], seed: int
+) -> list[Split]:
+    """One fold a trial: its list may be trained on, every other session is tested.
+
+    Trials overlap, so a session is tested in many folds: judge a trial by its own test part, not
+    all trials together. Errors as `released_lists`.
+    """
+    return [
+        carved(
+            "video-atlas",
+            fold=trial,
+            may_train=_named(sessions, names, trial),
+            test=[session for session in sessions if session.name not in set(names)],
+            apart=("content",),
+            seed=seed,
+        )
+        for trial, names in trials.items()
+    ]
+
+
+def _named(sessions: Sequence[Session], names: Sequence[str], of: str) -> list[Session]:
+    by_name = {session.name: session for session in sessions}
+    unknown = sorted(set(names) - by_name.keys())
+    if unknown:
+        raise ValueError(f"released list of {of} names {unknown}, which were not read")
+    return [by_name[name] for name in names]
+
+
 def random_by_video(sessions: Sequence[Session], seed: int) -> Split:
     """A seeded random fifth of the videos as test: the leaking split of earlier work."""
     order = np.random.default_rng(seed).permutation(len(sessions))
     n_test = max(1, round(0.2 * len(sessions)))
-    return _split(
+    return carved(
         "random-by-video",
         fold=f"draw_{seed}",
         may_train=[sessions[i] for i in sorted(order[n_test:])],
         test=[sessions[i] for i in sorted(order[:n_test])],
         apart=("name",),
         seed=seed,
-    )
-
-
-def _split(
-    name: str,
-    *,
-    fold: str,
-    may_train: Sequence[Session],
-    test: Sequence[Session],
-    apart: tuple[str, ...],
-    seed: int,
-) -> Split:
-    """Carve validation out of `may_train`, by content where there are enough contents."""
-    contents = sorted({session.content for session in may_train})
-    unit = "content" if len(contents) >= MIN_CONTENTS else "name"
-    units = sorted({getattr(session, unit) for session in may_train})
-    n_held = max(1, round(VALIDATION_SHARE * len(units))) if len(units) > 1 else 0
-    order = np.random.default_rng([seed, *fold.encode()]).permutation(len(units))
-    held = {units[i] for i in order[:n_held]}
-    return Split(
-        name=name,
-        fold=fold,
-        train=tuple(s for s in may_train if getattr(s, unit) not in held),
-        validation=tuple(s for s in may_train if getattr(s, unit) in held),
-        test=tuple(test),
-        apart=apart,
     )

@@ -165,7 +165,8 @@ def test_an_ensemble_of_one_seed_is_that_seed(few):
 def test_an_ensemble_under_a_split_that_its_seeds_draw_is_refused_before_training(refuses):
     with refuses(
         "tiny--random-by-video--gru-ensemble: every seed draws another split, so there is nothing "
-        "to average; expected one of ['leave-content-out', 'strict', 'released']"
+        "to average; expected one of ['leave-content-out', 'strict', 'video-atlas', 'released', "
+        "'released-related']"
     ):
         asked("gru-ensemble", split="random-by-video")
 

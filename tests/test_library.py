@@ -103,7 +103,7 @@ def test_other_splits_need_no_training_lists(dataset, split):
 def test_training_lists_are_refused_where_none_were_released(dataset, refuses):
     with refuses(
         f"{dataset} has no released training lists, expected one of "
-        "['lfovia', 'live_http', 'live_netflix']; use leave-content-out"
+        "['lfovia', 'live_http', 'live_netflix', 'stall2']; use leave-content-out"
     ):
         library.training_lists(dataset, "released")
 

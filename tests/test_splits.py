@@ -3,7 +3,8 @@
 import pytest
 
 from qoe_core import splits
-from qoe_core.splits import SPLITS, Split, folds, leave_content_out, random_by_video, strict
+from qoe_core.split import Split
+from qoe_core.splits import SPLITS, folds, leave_content_out, random_by_video, strict
 
 
 def values(sessions, field):

@@ -1,10 +1,13 @@
-"""The training lists that LSTM-QoE released: for each test video, which videos it was trained on.
+"""The training lists that peers released: which videos a model was trained on.
 
-`training_videos_set.mat` holds one row a test video, 1-based. The `validation_videos_set` beside it
-is every other video, left out of training for being close to the test video: whoever stops early
-on it has looked at the test. It is read only to check that no list lost a video.
+LSTM-QoE has one list for each test video: `training_videos_set.mat` holds one row a test video,
+1-based. The `validation_videos_set` beside it is every other video, left out of training for being
+close to the test video: whoever stops early on it has looked at the test. It is read only to check
+that no list lost a video. Video ATLAS has 1000 trials of whole contents: a column of its matrix is
+1 where a video is trained on and 0 where it is tested. Both number the videos content by content.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,3 +67,53 @@ def _check_row(
             f"{where}: {TRAINING} and {VALIDATION} hold {len(row)} and {len(rest)} videos, "
             f"expected all other {n_videos - 1} between them; is one cut off?"
         )
+
+
+def drawn_lists(names: Sequence[str], n_trained: int) -> dict[str, tuple[str, ...]]:
+    """A random training list for each test name, out of all others; the same at each call.
+
+    LSTM-QoE draws those of LIVE Mobile Stall Video Database-II, from a generator that also made its
+    network's first weights, so its own draws are lost.
+    """
+    draws = np.random.default_rng(0)
+    others = {test: [name for name in names if name != test] for test in names}
+    return {t: tuple(draws.permutation(o)[:n_trained].tolist()) for t, o in others.items()}
+
+
+def content_trials(
+    path: Path, names: Sequence[str], contents: Sequence[str], n_trials: int
+) -> dict[str, tuple[str, ...]]:
+    """Training names of the first trials of Video ATLAS, by trial: "trial_0001" and on.
+
+    Args:
+        path: a `TrainingMatrix_<data set>_1000_trials.mat`.
+        names: of the videos, in the order of the rows.
+        contents: what each of them shows.
+        n_trials: how many are wanted, from the first on. Trials repeat each other: LIVE-Netflix
+            has 364 ways to leave out 3 of 14 contents, and 341 of them among the 1000.
+
+    Raises:
+        ValueError: not one row a video, fewer trials than asked for, an entry other than 0 and 1,
+            or a content that is trained on and tested in one trial.
+
+    Source: Bampis and Bovik, arXiv 1703.00633, and its repository VideoATLAS_release.
+    """
+    trained = matrix(path, path.stem, mat_variables(path, (path.stem,))[path.stem])
+    if len(trained) != len(names) or not 1 <= n_trials <= trained.shape[1]:
+        raise ValueError(
+            f"{path}: has {len(trained)} rows and {trained.shape[1]} trials, expected a row for "
+            f"each of {len(names)} videos and {n_trials} trials or more; is it of another data set?"
+        )
+    if not np.isin(trained, (0, 1)).all():
+        raise ValueError(f"{path}: holds other than 0 and 1; is the file damaged?")
+    trials = {}
+    for number, column in enumerate(trained[:, :n_trials].T.astype(bool), start=1):
+        sides = set(zip(contents, column.tolist(), strict=True))
+        both = {content for content, is_trained in sides if (content, not is_trained) in sides}
+        if both:
+            raise ValueError(
+                f"{path}: trial {number} trains on and tests {sorted(both)}, expected every "
+                "content on one side; are the rows in another order?"
+            )
+        trials[f"trial_{number:04d}"] = tuple(itertools.compress(names, column))
+    return trials

@@ -1,6 +1,7 @@
 """LIVE Mobile Stall Video Database-II: 174 clips with stalls only, rated by 27 viewers a second.
 
-No bitrates, no metrics, no released training lists: LSTM-QoE draws 140 and 33 videos at random.
+No bitrates, no metrics, no released training lists: LSTM-QoE draws 140 of the other 173 clips at
+random for each test clip, whatever they show, and so does `drawn_training_lists`.
 The key of a clip is its 1-based index, because 16 names occur twice, mostly with other stalls.
 
 Time. Ratings come at 30 Hz and, averaged over each second, at 1 Hz; the last second is partial. The
@@ -28,6 +29,7 @@ import numpy as np
 from jaxtyping import Float
 
 from qoe_core.datasets.release import mat_variables, matrix, series, text
+from qoe_core.datasets.released_lists import drawn_lists
 from qoe_core.session import Session, n_seconds
 
 FOLDER = "LIVE_Mobile_Stall_II"
@@ -36,6 +38,7 @@ FILES = Path("LIVE_Mobile_Stall_II_matfiles")
 RATING_HZ = 30
 N_VIEWERS = 27
 LARGEST_RATING = 1000.0  # released: -286.7 to 375.1
+N_TRAINED = 140  # clips of a list of LSTM-QoE; the other 33 are its validation
 STALLED = 100  # in the waveforms, where other releases write 1
 NO_STALL = [-1, -1]  # media time and length
 CLOSING = [1000, 20]  # the entry that closes a list of stalls: not a stall
@@ -75,6 +78,11 @@ def read(folder: Path) -> list[Session]:
     clips["input_subj_ALL"] = _cells(paths[1], "input_subj_ALL", clips["input_subj_ALL"], n_clips)
     clips["content"] = _contents(paths[2], n_clips)
     return [_session(paths, clips, index) for index in range(n_clips)]
+
+
+def drawn_training_lists(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Names of a drawn training list for each clip; errors as in `read`."""
+    return drawn_lists([session.name for session in read(folder)], N_TRAINED)
 
 
 def _session(paths: tuple[Path, ...], clips: Clips, index: int) -> Session:

@@ -3,18 +3,20 @@
 A row that sees features sees the QoS features and quality metrics of its data set; a suffix of its
 name leaves one of the two out, or puts frame features in place of the metrics. Behind the name of
 the dual-stage network stands its variant, and at the very end of a network's ENSEMBLE, for the mean
-of its seeds: `dual_attention-paper-qos-ensemble`.
+of its seeds: `dual_attention-paper-qos-ensemble`. Every file of the package `peers` is a row too.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import nn
 
+from qoe_core import peers
 from qoe_core.extraction import VideoConfig
 from qoe_core.inputs import FeatureConfig
-from qoe_core.models import variants
+from qoe_core.models import lstm_qoe, variants
 from qoe_core.models.averages import Constant, Lookup, MeanCurve
 from qoe_core.models.dual_attention import DualAttention, DualAttentionConfig
 from qoe_core.models.interface import Model
@@ -28,7 +30,8 @@ from qoe_core.train_config import TrainConfig
 
 BLIND = {"constant": Constant, "mean-curve": MeanCurve, "lookup": Lookup}  # see no features
 REGRESSORS = {"ridge": ridge, "boosting": boosting}
-NETWORKS = (*CELLS, "tcn", OURS)
+LSTM_QOE = "lstm_qoe"
+NETWORKS = (*CELLS, "tcn", LSTM_QOE, OURS)
 QOS_ONLY = "-qos"  # behind a name: without the quality metrics
 VIDEO_ONLY = "-video"  # without the QoS features
 FRAMES = "-frames"  # frame features in place of the quality metrics
@@ -39,29 +42,32 @@ WEIGHT_DECAY = {OURS: 1.0}  # of AdamW, found on validation contents; others: Tr
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """One row: its name, what it sees, and for a network its sizes and training.
+    """One row: its name, what it sees, for a network its sizes and training, a peer's options.
 
     Raises:
-        ValueError: no such row, or `inputs` have not what it sees.
+        ValueError: no such row, `inputs` have not what it sees, or options that it does not have.
     """
 
     name: str
     inputs: FeatureConfig  # what the data set offers: QoS features and quality metrics
     video: VideoConfig = VideoConfig()  # what looks at the frames, in a row that sees them
     hidden: int = 32  # units, filters or width of a network
-    dropout: float = 0.1
+    dropout: float = 0.0
     network: DualAttentionConfig = DualAttentionConfig()  # its other sizes and parts
     training: TrainConfig = field(default_factory=TrainConfig)
     weight_decay: float | None = None  # None: that of WEIGHT_DECAY or `training`
+    peer: Mapping[str, object] = field(default_factory=dict)  # options of a peer's own
 
     def __post_init__(self):
         """Refuse a name that nothing answers to, and inputs that it cannot have."""
         blind = self.name in BLIND
-        seeing = self.base in (*REGRESSORS, *NETWORKS) and self.variant in ("", *VARIANTS)
+        known = self.base in (*REGRESSORS, *NETWORKS, *peers.NAMES)
+        seeing = known and self.variant in ("", *VARIANTS)
         alone = self.base not in NETWORKS and self.is_ensemble
         if not blind and (not seeing or alone):
             raise ValueError(
-                f"model is {self.name!r}, expected one of {[*BLIND, *REGRESSORS, *NETWORKS]}; "
+                f"model is {self.name!r}, expected one of "
+                f"{[*BLIND, *REGRESSORS, *NETWORKS, *peers.NAMES]}; "
                 f"behind {OURS!r} may stand one of {list(VARIANTS)}, behind all that see features "
                 f"one of {list(SUFFIXES)}, behind a network {ENSEMBLE!r}"
             )
@@ -76,6 +82,36 @@ class ModelConfig:
                 f"that the data set was released with, or {self.base + FRAMES!r} where it has "
                 "videos"
             )
+        self._check_peer()
+
+    def _check_peer(self) -> None:
+        if self.base not in peers.NAMES:
+            if self.peer:
+                raise ValueError(
+                    f"{self.name!r} was given the options {dict(self.peer)} and is no peer, "
+                    f"expected none; peers are {list(peers.NAMES)}"
+                )
+            return
+        if self.base in (*BLIND, *REGRESSORS, *NETWORKS):
+            raise ValueError(
+                f"peers/{self.base}.py has the name of another row, expected one of its own; "
+                "rename the file"
+            )
+        known = [option.name for option in dataclasses.fields(peers.load(self.base))]
+        options = [name for name in known if name not in ("inputs", "scaling")]
+        unknown = sorted(set(self.peer) - set(options))
+        if unknown:
+            raise ValueError(f"{self.name!r} has no options {unknown}, expected some of {options}")
+        self.untrained_peer(scaling=None)  # refuses values and inputs that it cannot have
+
+    @property
+    def own_code(self) -> tuple[Path, ...]:
+        """Files that no other row passes through."""
+        return (peers.path(self.base),) if self.base in peers.NAMES else ()
+
+    def untrained_peer(self, scaling: Scaling | None) -> Model:
+        """The peer of the row with its options."""
+        return peers.load(self.base)(inputs=self.seen, scaling=scaling, **self.peer)
 
     @property
     def is_ensemble(self) -> bool:
@@ -110,8 +146,15 @@ class ModelConfig:
         return (base, variant) if base == OURS and variant else (name, "")
 
     @property
+    def draws_dropout(self) -> bool:
+        """Whether its networks have to be trained one by one, see `stack.Stack`."""
+        return (self._dual if self.base == OURS else self).dropout > 0
+
+    @property
     def trained(self) -> TrainConfig:
         """How the row is trained."""
+        if self.base == LSTM_QOE:
+            return lstm_qoe.training(self.training)
         decay = self.weight_decay
         if decay is None:
             decay = WEIGHT_DECAY.get(self.base, self.training.weight_decay)
@@ -139,6 +182,8 @@ class ModelConfig:
             facts["training"] = self.trained.what_matters()
         if self.base == OURS:
             facts["network"] = dataclasses.asdict(self._dual)
+        if self.base in peers.NAMES:
+            facts["peer"] = dict(self.peer)
         return facts
 
     @property
@@ -150,6 +195,8 @@ class ModelConfig:
         """The untrained network of the row, for so many QoS and video columns."""
         if self.base == OURS:
             return DualAttention(n_qos, n_video, self._dual)
+        if self.base == LSTM_QOE:
+            return lstm_qoe.LSTMQoE(n_qos + n_video)
         if self.base == "tcn":
             sizes = TCNConfig(filters=self.hidden, dropout=self.dropout)
             return TCN(n_qos + n_video, sizes)
@@ -169,6 +216,8 @@ def build(config: ModelConfig, scaling: Scaling | None = None, start: Path | Non
         return BLIND[config.base]()
     if config.base in REGRESSORS:
         return Regressor(make=REGRESSORS[config.base], inputs=config.seen, scaling=scaling)
+    if config.base in peers.NAMES:
+        return config.untrained_peer(scaling)
     return Network(
         make=config.module,
         inputs=config.seen,

@@ -21,7 +21,8 @@ from qoe_core.models.dual_attention import DualAttention, DualAttentionConfig
 from qoe_core.models.network import Network
 from qoe_core.models.table_rows import ModelConfig
 from qoe_core.qos import LabelScale, Scaling
-from qoe_core.splits import Split, folds
+from qoe_core.split import Split
+from qoe_core.splits import folds
 from qoe_core.train_config import TrainConfig
 
 INPUTS = FeatureConfig(qos=("indicator", "recency", "representation", "switch"), quality=("vmaf",))
