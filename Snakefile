@@ -9,6 +9,8 @@ through papermill, as one would by hand:
     papermill 02_train.ipynb by_hand.ipynb -f ../params/02_train--VARIANT.yaml -p model gru
 """
 
+import json
+
 import yaml
 
 from qoe_core import library, paths
@@ -38,6 +40,30 @@ def runs_of(models):
     ]
 
 
+def peers(group):
+    """Variants of a group of the peers chapter whose data set is there."""
+    listed = PARAMS[f"10_peers--{group}"]["variants"]
+    return [variant for variant in listed if variant.split("--")[0] in DATASETS]
+
+
+def peer_groups():
+    """Groups of the peers chapter of which at least one variant is there."""
+    groups = [stem.split("--", 1)[1] for stem in PARAMS if stem.startswith("10_peers--")]
+    return [group for group in groups if peers(group)]
+
+
+def runs_of_peers(wildcards):
+    """Predictions of all variants of a group, the params that list their models, and corpora."""
+    params = {variant: f"03_results--{variant}" for variant in peers(wildcards.group)}
+    datasets = [variant.split("--")[0] for variant in params]
+    corpora = [f"{paths.CORPORA}/{d}/corpus.json" for d in datasets if library.is_simulated(d)]
+    return corpora + [f"params/{stem}.yaml" for stem in params.values()] + [
+        f"{RUNS}/chapter/{variant}/{model}/predictions.parquet"
+        for variant, stem in params.items()
+        for model in PARAMS[stem]["models"]
+    ]
+
+
 def corpus_of(wildcards):
     """The corpus that a job reads, or nothing where its data set is a released one."""
     dataset = wildcards.get("dataset") or wildcards.variant.split("--")[0]
@@ -58,13 +84,13 @@ FRAME_CODE = sources(
 )  # fmt: skip
 VIDEO_CODE = FRAME_CODE + sources("video_report.py", "filmstrip.py")
 TRAIN_CODE = DATA_CODE + FRAME_CODE + sources(
-    "splits.py", "qos.py", "batches.py", "loading.py", "losses.py", "checkpoint.py",
-    "train_config.py", "training.py", "inputs.py", "models/*.py", "metrics.py", "predictions.py",
-    "ensemble.py", "experiment.py",
+    "split.py", "splits.py", "qos.py", "batches.py", "loading.py", "losses.py", "checkpoint.py",
+    "train_config.py", "stack.py", "epoch.py", "training.py", "inputs.py", "models/*.py", "peers/*.py",
+    "metrics.py", "predictions.py", "ensemble.py", "units.py", "experiment.py",
 )  # fmt: skip
 SHOW_CODE = sources("manifest.py", "figures.py", "overview.py", "traces.py", "protocol.py")
 TABLE_CODE = sources(
-    "metrics.py", "statistics.py", "bootstrap.py", "resampled_metrics.py", "blocks.py", "tables.py", "pooled.py"
+    "metrics.py", "statistics.py", "bootstrap.py", "resampled_metrics.py", "blocks.py", "tables.py", "pooled.py", "claims.py"
 )
 PAPERMILL = (
     "exec setpriv --pdeathsig KILL papermill {input.notebook} {output.notebook} -f {input.params} --cwd notebooks -k python3 "
@@ -76,7 +102,7 @@ wildcard_constraints:
     corpus="simulated[a-z0-9_]*",
     dataset="[a-z0-9_]+",
     variant="[a-z0-9_]+--[a-z-]+",
-    model="[a-z_-]+",
+    model="[a-z0-9_-]+",
 
 
 rule results:
@@ -87,6 +113,8 @@ rule results:
         expand("{figures}/04_traces/{variant}.pdf", figures=FIGURES, variant=variants("04_traces")),
         expand("{figures}/05_protocol/{variant}.pdf", figures=FIGURES, variant=variants("05_protocol")),
         expand("{figures}/08_ablation/{variant}.csv", figures=FIGURES, variant=variants("08_ablation")),
+        expand("{figures}/09_overall/{variant}.csv", figures=FIGURES, variant=variants("09_overall")),
+        expand("{figures}/10_peers/{group}.csv", figures=FIGURES, group=peer_groups()),
 
 
 rule corpus:
@@ -193,6 +221,49 @@ rule ablation:
         notebook=f"{RUNS}/notebooks/08_ablation--{{variant}}.ipynb",
     shell:
         PAPERMILL
+
+
+rule overall:
+    message: "09_overall: {wildcards.variant}"
+    input:
+        runs_of("09_overall"),
+        DATA_CODE,
+        TABLE_CODE,
+        SHOW_CODE,
+        sources("overall_scores.py", "overall.py"),
+        notebook="notebooks/09_overall.ipynb",
+        params="params/09_overall--{variant}.yaml",
+    output:
+        f"{FIGURES}/09_overall/{{variant}}.csv",
+        f"{FIGURES}/09_overall/{{variant}}-comparisons.csv",
+        f"{FIGURES}/09_overall/{{variant}}.tex",
+        f"{FIGURES}/09_overall/{{variant}}.txt",
+        f"{FIGURES}/09_overall/{{variant}}-forest.pdf",
+        notebook=f"{RUNS}/notebooks/09_overall--{{variant}}.ipynb",
+    shell:
+        PAPERMILL
+
+
+rule peers:
+    message: "10_peers: {wildcards.group}"
+    input:
+        runs_of_peers,
+        TRAIN_CODE,
+        TABLE_CODE,
+        SHOW_CODE,
+        sources("ranking.py", "peer_table.py", "cost.py", "cost_accuracy.py", "peer_figures.py"),
+        notebook="notebooks/10_peers.ipynb",
+        params="params/10_peers--{group}.yaml",
+        published="qoe_core/published.csv",
+    output:
+        f"{FIGURES}/10_peers/{{group}}.csv",
+        f"{FIGURES}/10_peers/{{group}}.txt",
+        f"{FIGURES}/10_peers/{{group}}-cost.pdf",
+        notebook=f"{RUNS}/notebooks/10_peers--{{group}}.ipynb",
+    params:
+        found=lambda wildcards: json.dumps({"variants": peers(wildcards.group)}),
+    shell:
+        PAPERMILL + " -y {params.found:q}"
 
 
 rule traces:

@@ -22,20 +22,21 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Padded examples; `valid` is True on the seconds that exist, labels are NaN elsewhere."""
+    """Padded examples; `valid` is True on the seconds that exist, labels are NaN elsewhere.
 
-    inputs: Float[Tensor, "batch time feat"]
-    valid: Bool[Tensor, "batch time"]
-    rated: Float[Tensor, "batch time"]
-    overall: Float[Tensor, " batch"]
+    With a batch for each of several networks, the first axis is the network: run batch time feat.
+    """
+
+    inputs: Float[Tensor, "*batch time feat"]
+    valid: Bool[Tensor, "*batch time"]
+    rated: Float[Tensor, "*batch time"]
+    overall: Float[Tensor, "*batch"]
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on `device`."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self._tensors))
-
-    def pin_memory(self) -> "Batch":
-        """The same batch where a GPU can fetch it while the CPU goes on."""
-        return Batch(*(tensor.pin_memory() for tensor in self._tensors))
+        """The same batch on `device`; on its way to a GPU it is pinned, so that nobody waits."""
+        if device.type == "cuda":
+            return Batch(*(t.pin_memory().to(device, non_blocking=True) for t in self._tensors))
+        return Batch(*(tensor.to(device) for tensor in self._tensors))
 
     @property
     def _tensors(self) -> tuple[Tensor, ...]:
@@ -43,13 +44,45 @@ class Batch:
 
 
 def collate(examples: Sequence[Example]) -> Batch:
-    """Pad to the longest example: inputs with 0, labels with NaN."""
+    """Pad to the longest example: inputs with 0, labels with NaN.
+
+    Raises:
+        ValueError: an example without a second.
+    """
+    lengths = [len(example.rated) for example in examples]
+    if 0 in lengths:
+        raise ValueError(
+            f"example {lengths.index(0)} of {len(lengths)} has no second, expected at least one in "
+            "each; is a session empty?"
+        )
     pad = torch.nn.utils.rnn.pad_sequence
     rated = pad([e.rated for e in examples], batch_first=True, padding_value=torch.nan)
-    lengths = torch.tensor([len(e.rated) for e in examples])
     return Batch(
         inputs=pad([e.inputs for e in examples], batch_first=True),
-        valid=torch.arange(rated.shape[1]) < lengths[:, None],
+        valid=torch.arange(rated.shape[1]) < torch.tensor(lengths)[:, None],
         rated=rated,
         overall=torch.stack([e.overall for e in examples]),
     )
+
+
+def stack(groups: Sequence[Sequence[Example]]) -> Batch:
+    """The batches of several networks as one, a network a row; smaller ones are filled up.
+
+    What fills up is one second that nobody rated, so it adds nothing to a loss.
+
+    Raises:
+        ValueError: all groups are empty, or an example has no second.
+    """
+    size = max(map(len, groups))
+    sample = next((group[0] for group in groups if group), None)
+    if sample is None:
+        raise ValueError(
+            f"{len(groups)} groups without an example, expected one; is the set empty?"
+        )
+    nobody = Example(
+        inputs=torch.zeros_like(sample.inputs[:1]),
+        rated=torch.full_like(sample.rated[:1], torch.nan),
+        overall=torch.full_like(sample.overall, torch.nan),
+    )
+    batch = collate([e for group in groups for e in (*group, *[nobody] * (size - len(group)))])
+    return Batch(*(t.unflatten(0, (len(groups), size)) for t in batch._tensors))

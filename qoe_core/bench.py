@@ -17,10 +17,11 @@ import yaml
 
 from qoe_core import bench_training, bench_video, library, parallel
 from qoe_core.datasets import catalog
-from qoe_core.experiment import Experiment, Unit, plan, run_unit
+from qoe_core.experiment import Experiment, plan
 from qoe_core.manifest import Producer
 from qoe_core.models.table_rows import ENSEMBLE
 from qoe_core.paths import PARAMS
+from qoe_core.units import Bundle, Unit, run_bundle
 
 COLUMNS = ["what", "value", "unit", "reference", "reference_value", "ratio"]
 N_PARALLEL = 12  # units that are run one by one, then on all cores
@@ -36,8 +37,8 @@ def main() -> None:
     sessions = library.sessions(chosen)
     with tempfile.TemporaryDirectory() as folder:
         for model in (name for name in report["models"] if not name.endswith(ENSEMBLE)):
-            unit = units(params, model, sessions, Path(folder))[0]
-            rows.append((f"one fold of {chosen}, {model}", seconds(run_unit, unit), "s"))
+            fold = Bundle(units(params, model, sessions, Path(folder))[:1])
+            rows.append((f"one fold of {chosen}, {model}", seconds(run_bundle, fold), "s"))
         rows.append(("peak memory, everything above", peak_mb(resource.RUSAGE_SELF), "MB"))
         alone, pooled = both_ways(params, sessions, Path(folder))
         rows.append(("peak memory of one worker", peak_mb(resource.RUSAGE_CHILDREN), "MB"))
@@ -82,9 +83,10 @@ def both_ways(params: dict, sessions: Sequence, folder: Path) -> tuple[float, fl
     """Seconds of the same GRU units one by one, and on all cores."""
     times = []
     for workers in (1, None):
-        todo = units(params, "gru", sessions, folder / f"workers_{workers}")[:N_PARALLEL]
+        planned = units(params, "gru", sessions, folder / f"workers_{workers}")[:N_PARALLEL]
+        todo = [Bundle([unit]) for unit in planned]
         started = time.perf_counter()
-        parallel.each(run_unit, todo, workers=workers, title=f"workers: {workers or 'all'}")
+        parallel.each(run_bundle, todo, workers=workers, title=f"workers: {workers or 'all'}")
         times.append(time.perf_counter() - started)
     return times[0], times[1]
 

@@ -18,6 +18,7 @@ from skimage import data
 from torch import Tensor
 
 from qoe_core import frames, paths
+from qoe_core.batches import collate
 from qoe_core.extraction import VideoConfig, extract, functions, video_features
 from qoe_core.frames import FrameConfig
 from qoe_core.inputs import FeatureConfig
@@ -154,10 +155,10 @@ def _epoch(sessions: Sequence[Session], config: VideoConfig, store: Store) -> Ro
     inputs = FeatureConfig(qos=(), frames=config)
     scaling = Scaling.fit(video_features(session, config, store) for session in sessions)
     examples = Examples(sessions, inputs, scaling, None, None, store.folder)
-    loader = Loader(examples, torch.device("cpu"))
+    loader = Loader([examples])
     started = time.perf_counter()
-    for _ in loader.epoch(in_turn(range(len(sessions)), 8)):
-        pass
+    for (group,) in loader.epoch([[batch] for batch in in_turn(range(len(sessions)), 8)]):
+        collate(group)
     read_s = time.perf_counter() - started
     what = f"an epoch of {CORPUS} in batches of 8 from the store, on disk"
     return what, read_s, "s", "decode and extract, one process", computed_s, computed_s / read_s

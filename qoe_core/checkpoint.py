@@ -7,12 +7,16 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn, optim
+from torch import Tensor, nn
+
+from qoe_core.stack import AdamW
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], state: object) -> None:
@@ -73,69 +77,69 @@ def load_weights(module: nn.Module, path: Path) -> None:
     module.load_state_dict(weights)
 
 
-def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`tensors` with `prefix/` before each name."""
-    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
-
-
-def without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose name begins with `prefix/`, without it."""
-    start = f"{prefix}/"
-    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
-
-
 @dataclass
 class Progress:
-    """Where a training run stands after its finished epochs."""
+    """Where training stands after its finished epochs; one entry, or row, for each network."""
 
-    rows: list[dict[str, int | float]] = field(default_factory=list)  # one an epoch
-    best_epoch: int = 0  # epochs finished when the best weights were seen
-    best_loss: float = math.inf
-    best: dict[str, Tensor] = field(default_factory=dict)  # the weights then
+    rows: list[list[dict[str, int | float]]]  # one an epoch
+    best_epoch: list[int]  # epochs finished when the best weights were seen
+    best: Float[Tensor, "run weight"]  # the weights then
 
-    @property
-    def epoch(self) -> int:
-        """Epochs finished."""
-        return len(self.rows)
+    @classmethod
+    def start(cls, weights: Float[Tensor, "run weight"]) -> "Progress":
+        """No epoch finished."""
+        return cls([[] for _ in weights], [0] * len(weights), weights.detach().clone())
 
-    def add(self, row: dict[str, float], module: nn.Module) -> None:
-        """Note one more epoch; without a validation loss in `row` the latest is the best."""
-        self.rows.append({"epoch": self.epoch, **row})
-        loss = row.get("validation/loss", self.best_loss)
-        if "validation/loss" not in row or loss < self.best_loss:
-            self.best_loss, self.best_epoch = loss, self.epoch
-            self.best = {name: t.detach().clone() for name, t in module.state_dict().items()}
+    def epoch(self, run: int) -> int:
+        """Epochs that a network has finished."""
+        return len(self.rows[run])
+
+    def best_loss(self, run: int) -> float:
+        """The lowest validation loss so far; without validation, none is lower."""
+        kept = self.rows[run][: self.best_epoch[run]]
+        return kept[-1].get("validation/loss", math.inf) if kept else math.inf
+
+    def add(
+        self,
+        run: int,
+        row: dict[str, float],
+        weights: Float[Tensor, " weight"],
+        kept_from: int = 1,
+    ) -> None:
+        """Note one more epoch; the latest is the best without a validation loss in `row`.
+
+        It also is up to epoch `kept_from`, counted from 1.
+        """
+        better = row.get("validation/loss", -math.inf) < self.best_loss(run)
+        self.rows[run].append({"epoch": self.epoch(run), **row})
+        if better or self.epoch(run) <= kept_from:
+            self.best_epoch[run] = self.epoch(run)
+            self.best[run] = weights.detach()
 
 
 def store(
     path: Path,
-    module: nn.Module,
-    optimizer: optim.Optimizer,
+    weights: Tensor,
+    optimizer: AdamW,
     fingerprint: dict[str, object],
     progress: Progress,
 ) -> None:
     """Write everything that continuing needs; `fingerprint` says which run this is."""
-    moments = {
-        f"{index}/{name}": tensor
-        for index, state in optimizer.state_dict()["state"].items()
-        for name, tensor in state.items()
+    tensors = {
+        "weights": weights,
+        "best": progress.best,
+        "first": optimizer.first,
+        "second": optimizer.second,
+        "n_steps": optimizer.n_steps,
     }
-    tensors = (
-        prefixed("last", module.state_dict())
-        | prefixed("best", progress.best)
-        | prefixed("optimizer", moments)
-    )
     state = {"fingerprint": fingerprint, "rows": progress.rows, "best_epoch": progress.best_epoch}
     save(path, tensors, state)
 
 
 def restore(
-    path: Path,
-    module: nn.Module,
-    optimizer: optim.Optimizer,
-    fingerprint: dict[str, object],
+    path: Path, weights: Tensor, optimizer: AdamW, fingerprint: dict[str, object]
 ) -> Progress:
-    """Put module and optimizer back to where `store` left them.
+    """Put weights and optimizer back to where `store` left them.
 
     Raises:
         ValueError: the file is damaged, or belongs to another run than `fingerprint`.
@@ -152,13 +156,8 @@ def restore(
             f"{path}: belongs to another run: {'; '.join(different)}; "
             "train into another folder or delete this one"
         )
-    module.load_state_dict(without_prefix("last", tensors))
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in without_prefix("optimizer", tensors).items():
-        index, moment = name.split("/")
-        moments.setdefault(int(index), {})[moment] = tensor
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": moments, "param_groups": groups})
-    rows, best_epoch = state["rows"], state["best_epoch"]
-    best_loss = rows[best_epoch - 1].get("validation/loss", math.inf)
-    return Progress(rows, best_epoch, best_loss, without_prefix("best", tensors))
+    with torch.no_grad():
+        weights.copy_(tensors["weights"])
+    for name in ("first", "second", "n_steps"):
+        getattr(optimizer, name).copy_(tensors[name])
+    return Progress(state["rows"], state["best_epoch"], tensors["best"].to(weights.device))

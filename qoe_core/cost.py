@@ -57,20 +57,11 @@ def _multiply_adds(module: nn.Module, n_seconds: int, n_feat: int) -> float:
 
     In training mode, because evaluation takes fused paths whose products no counter sees.
     """
-    formulas = {
-        torch.ops.aten.mkldnn_rnn_layer: _lstm_flops,
-        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
-    }
+    formulas = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
     inputs, valid = torch.rand(1, n_seconds, n_feat), torch.ones(1, n_seconds, dtype=torch.bool)
     with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
         module(inputs, valid)
     return counter.get_total_flops() / 2
-
-
-def _lstm_flops(inputs: Shape, from_input: Shape, from_state: Shape, *_: object, **__: object):
-    """Of one layer in oneDNN, as torch runs an LSTM on the CPU; its counter has no formula."""
-    seconds = inputs[0] * inputs[1]
-    return 2 * seconds * (from_input.numel() + from_state.numel())
 
 
 def _attention_flops(queries: Shape, keys: Shape, values: Shape, *_: object, **__: object):

@@ -1,14 +1,12 @@
 """One experiment: (data set, split, model, seeds) to predictions table, scores and run.json.
 
-Every (fold, seed) is a unit with a folder of its own, named by a digest of all that its numbers
-depend on: configuration, sessions, code. A finished unit is never computed again; an unfinished one
-goes on from its checkpoint. Ratings in all tables are on the [0, 1] label scale of their fold.
+A finished unit, one fold with one seed, is never computed again; an unfinished one goes on from its
+checkpoint. Ratings in all tables are on the [0, 1] label scale of their fold.
 """
 
 import dataclasses
 import hashlib
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +16,14 @@ import pandas as pd
 from qoe_core import parallel, provenance
 from qoe_core.ensemble import mean_of_seeds
 from qoe_core.inputs import features, identity, prepare
-from qoe_core.models.interface import Fitted, training_ratings
-from qoe_core.models.network import FittedNetwork, Network
+from qoe_core.models.interface import training_ratings
 from qoe_core.models.table_rows import ModelConfig, build
-from qoe_core.predictions import fold_tables, session_scores
 from qoe_core.qos import Scaling
-from qoe_core.runs import WEIGHTS, run_folder, unit_title, weights
+from qoe_core.runs import run_folder, weights
 from qoe_core.session import Session
-from qoe_core.splits import SPLITS, Split, folds
+from qoe_core.split import Split
+from qoe_core.splits import SPLITS, folds
+from qoe_core.units import Bundle, Unit, bundles, run_bundle, write
 
 TABLES = ("predictions", "overall", "scores")
 
@@ -96,11 +94,10 @@ def run(
         return _run_ensemble(experiment, sessions, released, workers)
     prepare(sessions, experiment.model.seen, workers)
     units = plan(experiment, sessions, released)
-    missing = [unit for unit in units if not (unit.folder / "scores.parquet").exists()]
-    title = f"{experiment.model.name} on {experiment.dataset}"
-    parallel.each(run_unit, missing, workers=workers, title=title)
+    missing = [unit for unit in units if not unit.is_finished]
+    _compute(units, workers, f"{experiment.model.name} on {experiment.dataset}")
     for name in TABLES:
-        _write(_gather(units, name), experiment.folder / f"{name}.parquet")
+        write(_gather(units, name), experiment.folder / f"{name}.parquet")
     facts = [json.loads((unit.folder / "unit.json").read_text()) for unit in units]
     record = {
         "experiment": dataclasses.asdict(experiment),
@@ -116,6 +113,19 @@ def run(
     return experiment.folder
 
 
+def _compute(units: Sequence[Unit], workers: int | None, title: str) -> None:
+    todo = [b for b in bundles(units) if not all(unit.is_finished for unit in b.units)]
+    expected_s = max((bundle.expected_s for bundle in todo), default=0.0)
+    try:
+        parallel.each(run_bundle, todo, workers=workers, title=title, expected_s=expected_s)
+    except RuntimeError:
+        if all(len(bundle.units) == 1 for bundle in todo):
+            raise
+        # one unit that cannot be trained shall not keep the others of its bundle from it
+        alone = [Bundle([unit]) for unit in units if not unit.is_finished]
+        parallel.each(run_bundle, alone, workers=workers, title=f"{title}, one by one")
+
+
 def _run_ensemble(
     experiment: Experiment,
     sessions: Sequence[Session],
@@ -129,35 +139,12 @@ def _run_ensemble(
     averaged = mean_of_seeds(predictions, overall, member.model.name, experiment.model.name)
     experiment.folder.mkdir(parents=True, exist_ok=True)
     for name, table in averaged.items():
-        _write(table, experiment.folder / f"{name}.parquet")
+        write(table, experiment.folder / f"{name}.parquet")
     record = json.loads((folder / "run.json").read_text())
     record["experiment"] = dataclasses.asdict(experiment)
     text = json.dumps(record | {"units": {}, "members": member.name}, indent=1)
     (experiment.folder / "run.json").write_text(text + "\n")
     return experiment.folder
-
-
-@dataclass(frozen=True, eq=False)
-class Unit:
-    """One fold with one seed."""
-
-    experiment: Experiment
-    split: Split
-    seed: int
-    scaling: Scaling | None  # None: fitted on the training sessions
-    label_sessions: Sequence[Session]  # whose ratings span the label scale of the tables
-    start: Path | None  # weights that training goes on from
-    folder: Path
-
-    @property
-    def title(self) -> str:
-        """Which one it is inside its experiment."""
-        return unit_title(self.split.fold, self.seed)
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-        return f"{self.experiment.model.name}, {self.title}"
 
 
 def plan(
@@ -179,31 +166,59 @@ def plan(
         spanned = Scaling.fit(features(session, model.inputs) for session in sessions)
         scaling = spanned if whole else None
     seeds_matter = model.seeded or experiment.split == "random-by-video"
-    seeds = experiment.seeds if seeds_matter else experiment.seeds[:1]
-    code = provenance.code_digest()
     seen = experiment.model.seen
     digests = {s.name: (provenance.session_digest(s), *identity(s, seen)) for s in sessions}
+    facts = {
+        "code": provenance.code_digest(*experiment.model.own_code),
+        "model": experiment.model.what_matters(),
+        "scaling": experiment.scaling,
+    }
     units = []
-    for seed in seeds:
+    for seed in experiment.seeds if seeds_matter else experiment.seeds[:1]:
         for split in folds(experiment.split, sessions, seed, released):
             used = split if model.stops_early else split.without_validation()
             # validation too, so that all models of a fold are scored on one scale
             labelled = sessions if whole else (*split.train, *split.validation)
             start = _start(experiment, split.fold, seed)
-            facts = {
-                "code": code,
-                "model": experiment.model.what_matters(),
+            facts |= {
                 "split": (experiment.dataset, used.name, used.fold),
-                "scaling": experiment.scaling,
                 "seed": seed,
                 "start": start and provenance.file_digest(start),
                 "labelled": sorted(digests[session.name] for session in labelled),
                 "parts": {p: [digests[s.name] for s in part] for p, part in used.parts.items()},
             }
-            digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
-            folder = experiment.folder / "units" / digest
-            units.append(Unit(experiment, used, seed, scaling, labelled, start, folder))
+            units.append(_unit(experiment, used, seed, scaling, labelled, start, facts))
     return units
+
+
+def _unit(
+    experiment: Experiment,
+    split: Split,
+    seed: int,
+    scaling: Scaling | None,
+    labelled: Sequence[Session],
+    start: Path | None,
+    facts: Mapping[str, object],
+) -> Unit:
+    columns = {
+        "experiment": experiment.name,
+        "dataset": experiment.dataset,
+        "split": split.name,
+        "fold": split.fold,
+        "seed": seed,
+        "model": experiment.model.name,
+    }
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
+    return Unit(
+        model=experiment.model,
+        columns=columns,
+        split=split,
+        seed=seed,
+        scaling=scaling,
+        label_sessions=labelled,
+        start=start,
+        folder=experiment.folder / "units" / digest,
+    )
 
 
 def _start(experiment: Experiment, fold: str, seed: int) -> Path | None:
@@ -212,38 +227,6 @@ def _start(experiment: Experiment, fold: str, seed: int) -> Path | None:
     return weights(experiment.start, experiment.dataset, experiment.split, fold, seed)
 
 
-def run_unit(unit: Unit) -> None:
-    """Train, predict every session of the fold, score, and write the unit's tables."""
-    started = time.perf_counter()
-    model = build(unit.experiment.model, unit.scaling, unit.start)
-    unit.folder.mkdir(parents=True, exist_ok=True)
-    split = unit.split
-    fitted: Fitted = model.fit(split.train, split.validation, unit.seed, unit.folder)
-    if isinstance(fitted, FittedNetwork):
-        fitted.save(unit.folder / WEIGHTS)
-    columns = {
-        "experiment": unit.experiment.name,
-        "dataset": unit.experiment.dataset,
-        "split": split.name,
-        "fold": split.fold,
-        "seed": unit.seed,
-        "model": unit.experiment.model.name,
-    }
-    predictions, overall = fold_tables(fitted, split, columns, unit.label_sessions)
-    _write(predictions, unit.folder / "predictions.parquet")
-    _write(overall, unit.folder / "overall.parquet")
-    device = model.training.device if isinstance(model, Network) else "cpu"
-    facts = provenance.stamp(started, device)
-    (unit.folder / "unit.json").write_text(json.dumps(facts) + "\n")
-    _write(session_scores(predictions), unit.folder / "scores.parquet")
-
-
 def _gather(units: Sequence[Unit], name: str) -> pd.DataFrame:
     tables = [pd.read_parquet(unit.folder / f"{name}.parquet") for unit in units]
     return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    unfinished = path.with_suffix(".tmp")
-    table.to_parquet(unfinished, index=False)
-    unfinished.replace(path)

@@ -1,58 +1,72 @@
-"""Batches of sessions: which go together, loaded in the background, pinned where there is a GPU.
+"""Which sessions go together into a training step, for one network or many; read ahead if asked.
 
-Which examples make a batch is decided before any is loaded, so the batches are the same whatever
-the number of background processes.
+A step holds the places of its sessions for each network, none for one that sits it out. All is
+decided before any example is read, so the steps are the same whatever the number of background
+processes, and the same for a network whatever others are trained beside it.
 """
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 
-from qoe_core.batches import Batch, Example, collate
+from qoe_core.batches import Example
 
 JITTER = 0.1  # of a length, up and down: how far sessions that share a batch may differ
 
+Step = Sequence[Sequence[int]]  # for each network the places of its sessions
+
 
 class Loader:
-    """Padded batches of `examples`, which may be read from disk when they are asked for.
+    """The examples of several networks, which may be read from disk when they are asked for.
 
     Background processes are started at the first epoch and kept for the next ones; each takes what
-    it needs to read examples with it, so `examples` must be picklable.
+    it needs to read examples with it, so the examples must be picklable.
 
     Raises:
         ValueError: a negative number of processes.
     """
 
-    def __init__(self, examples: Sequence[Example], device: torch.device, workers: int = 0):
-        """`workers` processes load ahead; with 0 the caller loads."""
+    def __init__(self, parts: Sequence[Sequence[Example]], workers: int = 0):
+        """`parts` has the examples of each network; `workers` processes load ahead, if any."""
         if workers < 0:
             raise ValueError(f"workers is {workers}, expected 0 (none) or a number of processes")
-        self.device = device
-        self.examples = examples
-        self._batches: list[Sequence[int]] = []  # of the epoch; the sampler below is this list
-        self._loader = DataLoader(
-            examples,
-            batch_sampler=self._batches,
+        self.parts = parts
+        self._steps: list[list[int]] = []  # of the epoch; the sampler below is this list
+        self._ahead = workers and DataLoader(
+            ConcatDataset(parts),
+            batch_sampler=self._steps,
             num_workers=workers,
-            collate_fn=collate,
-            pin_memory=device.type == "cuda",
-            persistent_workers=workers > 0,
-            multiprocessing_context="spawn" if workers else None,
+            collate_fn=list,
+            persistent_workers=True,
+            multiprocessing_context="spawn",
             generator=torch.Generator(),  # the loader draws a seed per epoch; not from ours
         )
 
     @cached_property
-    def lengths(self) -> list[int]:
-        """Seconds of each example; asking for it reads every example once."""
-        return [len(example.rated) for example in self.examples]
+    def lengths(self) -> list[list[int]]:
+        """Seconds of each example of each network; asking for it reads every example once."""
+        return [[len(example.rated) for example in part] for part in self.parts]
 
-    def epoch(self, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
-        """The examples at the given places, batch by batch, on the device."""
-        self._batches[:] = batches
-        for batch in self._loader:
-            yield batch.to(self.device)
+    def epoch(self, steps: Sequence[Step]) -> Iterator[list[list[Example]]]:
+        """The examples of each network, step by step."""
+        if not self._ahead:
+            for step in steps:
+                yield [
+                    [part[place] for place in places]
+                    for part, places in zip(self.parts, step, strict=True)
+                ]
+            return
+        starts = np.cumsum([0, *map(len, self.parts)])[:-1].tolist()
+        self._steps[:] = [
+            [start + place for start, places in zip(starts, step, strict=True) for place in places]
+            for step in steps
+        ]
+        for step, examples in zip(steps, self._ahead, strict=True):
+            left = iter(examples)
+            yield [[next(left) for _ in places] for places in step]
 
 
 def in_turn(order: Sequence[int], size: int) -> list[Sequence[int]]:
@@ -64,16 +78,30 @@ def in_turn(order: Sequence[int], size: int) -> list[Sequence[int]]:
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def of_similar_length(lengths: Sequence[int], size: int) -> list[Sequence[int]]:
-    """Places of all `lengths` in shuffled batches of `size` that need little padding.
+def of_similar_length(
+    lengths: Sequence[int], size: int, generator: torch.Generator
+) -> list[Sequence[int]]:
+    """Places of all `lengths` in batches of `size` that need little padding, longest first.
 
     Each length is moved by up to JITTER, so that every draw puts other sessions together; what the
-    size does not divide makes one smaller batch anywhere. Draws from torch's global generator.
+    size does not divide makes one smaller batch anywhere.
     """
-    moved = torch.tensor(lengths) * (1 + JITTER * (2 * torch.rand(len(lengths)) - 1))
-    order = moved.argsort().tolist()
+    moved = torch.rand(len(lengths), generator=generator)
+    moved = torch.tensor(lengths) * (1 + JITTER * (2 * moved - 1))
+    order = moved.argsort(descending=True).tolist()
     n_full, rest = divmod(len(order), size)
-    start = size * int(torch.randint(n_full + 1, ()))
+    start = size * int(torch.randint(n_full + 1, (), generator=generator))
     parts = order[:start], order[start : start + rest], order[start + rest :]
-    batches = [batch for part in parts for batch in in_turn(part, size)]
-    return [batches[place] for place in torch.randperm(len(batches))]
+    return [batch for part in parts for batch in in_turn(part, size)]
+
+
+def together(batches: Sequence[Sequence[Sequence[int]]], seed: int) -> list[Step]:
+    """The steps of an epoch, from the batches of each network in order of length.
+
+    Networks meet at batches of the same rank, whose lengths are similar, in an order that is drawn
+    from `seed`; one with fewer batches sits the rest out, wherever they come.
+    """
+    most = max(map(len, batches), default=0)
+    # the first draws are the same whatever their number
+    order = np.random.default_rng(seed).random(most).argsort()
+    return [[of_one[rank] if rank < len(of_one) else [] for of_one in batches] for rank in order]

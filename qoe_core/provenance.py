@@ -20,16 +20,20 @@ from qoe_core.session import Session
 PACKAGES = ("av", "numpy", "pandas", "scikit-learn", "scipy", "timm", "torch")
 # the modules that a prediction or score passes through; readers show in the sessions they return,
 # and what makes frame features (down to a version of its own) in `inputs.identity`
-CODE = ("session", "splits", "qos", "batches", "losses", "checkpoint", "loading", "training")
-CODE += ("train_config", "inputs", "metrics", "mappings", "predictions", "experiment")
+CODE = ("session", "split", "splits", "qos", "batches", "losses", "stack", "checkpoint", "loading")
+CODE += ("train_config", "epoch", "training", "inputs", "metrics", "mappings", "predictions")
+CODE += ("units", "experiment")
 
 
-def code_digest() -> str:
-    """Digest of all code between sessions and scores; comments and layout do not count."""
+def code_digest(*own: Path) -> str:
+    """Digest of all code between sessions and scores; comments and layout do not count.
+
+    `own` are files that only some rows of a table pass through, such as that of a peer.
+    """
     package = ROOT / "qoe_core"
     paths = [package / f"{name}.py" for name in CODE] + sorted((package / "models").glob("*.py"))
     digest = hashlib.sha256()
-    for path in paths:
+    for path in (*paths, *own):
         digest.update(ast.dump(ast.parse(path.read_text())).encode())
     return digest.hexdigest()
 

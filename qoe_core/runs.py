@@ -11,11 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from qoe_core import checkpoint
 from qoe_core.paths import RUNS
-from qoe_core.training import CHECKPOINT
 
 WEIGHTS = "weights.safetensors"
+HISTORY = "history.parquet"  # one row an epoch
 _SOURCE = re.compile(r"[\w-]+/(?P<dataset>[a-z0-9_]+)--(?P<split>[a-z-]+)/[\w-]+")
 
 
@@ -56,14 +55,11 @@ def record(folder: Path) -> dict[str, Any]:
 def histories(folder: Path) -> pd.DataFrame:
     """One row per unit and epoch of an experiment's folder; empty for models without epochs."""
     units = record(folder)["units"]
-    paths = {unit: folder / "units" / digest / CHECKPOINT for unit, digest in units.items()}
-    rows = [
-        {"unit": unit, **row}
-        for unit, path in paths.items()
-        if path.exists()
-        for row in checkpoint.load(path)[1]["rows"]
-    ]
-    return pd.DataFrame(rows)
+    paths = {unit: folder / "units" / digest / HISTORY for unit, digest in units.items()}
+    tables = {unit: pd.read_parquet(path) for unit, path in paths.items() if path.exists()}
+    if not tables:
+        return pd.DataFrame()
+    return pd.concat(tables, names=["unit"]).reset_index("unit").reset_index(drop=True)
 
 
 def unit_title(fold: str, seed: int) -> str:

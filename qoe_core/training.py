@@ -1,8 +1,9 @@
-"""The only training loop: any module, any examples, resumable bit for bit on a CPU.
+"""The only training loop: many modules at once or one, resumable bit for bit on a CPU.
 
-A module maps (inputs, valid) of a batch to (continuous, overall). Epoch e draws its order, noise
-and dropout from (seed, e) alone, so a run that was interrupted after any epoch and a run that was
-not are the same run. A GPU is asked for numbers once an epoch and never waited for in between.
+A module maps (inputs, valid) of a batch to (continuous, overall). Epoch e of a run draws its order
+and noise from (its seed, e) alone, so a run that was interrupted after any epoch and a run that was
+not are the same run, and so are one that was trained alone and one that was trained beside others.
+A GPU is asked for numbers once an epoch and never waited for in between.
 """
 
 import contextlib
@@ -10,20 +11,35 @@ import dataclasses
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
 
-from qoe_core import losses, watching
-from qoe_core.batches import Batch, Example
+from qoe_core import epoch, watching
+from qoe_core.batches import Example
 from qoe_core.checkpoint import Progress, restore, store
-from qoe_core.loading import Loader, in_turn, of_similar_length
-from qoe_core.train_config import PRECISIONS, TrainConfig, learning_rate
+from qoe_core.loading import Loader
+from qoe_core.stack import AdamW, Stack
+from qoe_core.train_config import TrainConfig
 
 CHECKPOINT = "checkpoint.safetensors"
 STORE_EVERY_S = 5.0  # between checkpoints: one costs as much as several steps of a small network
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """One module to train, and on what."""
+
+    module: nn.Module
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    seed: int
+    name: str = ""  # for messages
+    board: Path | None = None  # folder for TensorBoard
 
 
 def fit(
@@ -34,50 +50,128 @@ def fit(
     seed: int,
     folder: Path | None = None,
 ) -> pd.DataFrame:
-    """Train `module` in place and leave it with its best weights; one row per epoch comes back.
+    """Train one module, see `fit_all`; its checkpoint and TensorBoard files lie in `folder`."""
+    board = folder and folder / "tensorboard"
+    run = Run(module=module, train=train, validation=validation, seed=seed, board=board)
+    return fit_all([run], config, folder and folder / CHECKPOINT)[0]
+
+
+def fit_all(
+    runs: Sequence[Run], config: TrainConfig, checkpoint: Path | None = None
+) -> list[pd.DataFrame]:
+    """Train the modules in place, leave them with their best weights; one row per epoch comes back.
 
     Best is the lowest validation loss; without validation examples, the last epoch. Losses in a row
-    are over all its seconds and sessions, however they were batched. With a `folder`, checkpoints
-    and TensorBoard files are written there, and a checkpoint found there is continued. Examples are
-    read once before the first epoch, for their lengths.
+    are over all its seconds and sessions, however they were batched. A checkpoint that is there is
+    continued. Examples are read once before the first epoch, for their lengths.
 
     Raises:
-        FloatingPointError: loss or gradient stopped being finite; names the epoch and the batch.
-            Found at the end of the epoch: the weights in `module` are then of no use, those of the
+        FloatingPointError: loss or gradient stopped being finite; names run, epoch and batch. Found
+            at the end of the epoch: the weights in the modules are then of no use, those of the
             checkpoint are.
-        ValueError: the checkpoint in `folder` belongs to another configuration, or is damaged.
+        ValueError: modules that cannot be trained at once, see `stack.Stack`, or the checkpoint
+            belongs to another configuration or is damaged.
     """
     device = resolve_device(config.device)
-    module.to(device)
     gpus = [device] if device.type == "cuda" else []
+    networks = Stack([run.module for run in runs], device, [run.name for run in runs])
     if gpus:
-        torch.cuda.reset_peak_memory_stats(device)  # after .to, which wakes the GPU up
-    optimizer = torch.optim.AdamW(
-        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
-    settings = dataclasses.asdict(config) | {"seed": seed, "n_train": len(train)}
-    fingerprint = {**config.what_matters(), "seed": seed, "n_train": len(train)}
-    fingerprint["module"] = str(module)
-    loaders = [Loader(part, device, config.loaders) for part in (train, validation)]
-    progress = _begun(folder, module, optimizer, fingerprint)
-    finished, stored = _finished(progress, config, bool(validation)), -math.inf
-    quiet = finished or folder is None
-    board = None if quiet else watching.opened(folder / "tensorboard", progress.epoch)
-    with board or contextlib.nullcontext(), torch.random.fork_rng(gpus):
-        while not finished:
-            torch.manual_seed(seed * 1_000_003 + progress.epoch)
-            progress.add(_epoch(module, optimizer, *loaders, config, progress.epoch), module)
-            finished = _finished(progress, config, bool(validation))
-            if board is None:
-                continue
-            watching.show(board, module, validation or train, settings, progress, finished)
-            if finished or time.monotonic() - stored > STORE_EVERY_S:
+        torch.cuda.reset_peak_memory_stats(device)  # after the modules woke the GPU up
+    training = _Training(runs, networks, config, checkpoint)
+    with contextlib.ExitStack() as boards, torch.random.fork_rng(gpus):
+        training.watch(boards)
+        while any(training.active):
+            training.epoch()
+    training.finish()
+    return [pd.DataFrame(rows) for rows in training.progress.rows]
+
+
+class _Training:
+    """Where all runs stand, and how to go on by an epoch."""
+
+    def __init__(
+        self, runs: Sequence[Run], networks: Stack, config: TrainConfig, checkpoint: Path | None
+    ):
+        self.runs, self.networks, self.config, self.checkpoint = runs, networks, config, checkpoint
+        self.optimizer = AdamW(networks.weights, config.weight_decay)
+        self.train = Loader([run.train for run in runs], config.loaders)
+        self.validation = Loader([run.validation for run in runs], config.loaders)
+        self.progress = Progress.start(networks.weights)
+        self.stored = -math.inf
+        self.boards: dict[int, SummaryWriter] = {}
+        sizes = {"seed": [r.seed for r in runs], "n_train": [len(r.train) for r in runs]}
+        self.fingerprint = config.what_matters() | sizes | {"module": str(runs[0].module)}
+        if checkpoint is not None:
+            checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        if checkpoint is not None and checkpoint.exists():
+            written = checkpoint, networks.weights, self.optimizer, self.fingerprint
+            self.progress = restore(*written)
+
+    @property
+    def active(self) -> list[bool]:
+        """Which runs have epochs left."""
+        patience = math.inf if self.config.patience is None else self.config.patience
+        waited = [
+            self.progress.epoch(i) - best if run.validation else 0
+            for i, (run, best) in enumerate(zip(self.runs, self.progress.best_epoch, strict=True))
+        ]
+        return [
+            self.progress.epoch(i) < self.config.n_epochs and n < patience
+            for i, n in enumerate(waited)
+        ]
+
+    def watch(self, boards: contextlib.ExitStack) -> None:
+        """Open TensorBoard files for the runs that go on."""
+        for i, (run, on) in enumerate(zip(self.runs, self.active, strict=True)):
+            if on and run.board is not None:
+                board = watching.opened(run.board, self.progress.epoch(i))
+                self.boards[i] = boards.enter_context(board)
+
+    def epoch(self) -> None:
+        """Train and validate once, note it, and store it when it is time."""
+        active = self.active
+        number = max(self.progress.epoch(i) for i in range(len(self.runs)))
+        seeds = [run.seed for run in self.runs]
+        moved = self.networks, self.optimizer, self.train, self.config
+        rows = epoch.train(*moved, number, seeds, active)
+        checked = epoch.validate(self.networks, self.validation, self.config, number)
+        for i, on in enumerate(active):
+            if on:
+                row, weights = rows[i] | checked[i], self.networks.weights[i]
+                self.progress.add(i, row, weights, self.config.kept_from)
+        self._show(active)
+        done = not any(self.active)
+        if self.checkpoint and (done or time.monotonic() - self.stored > STORE_EVERY_S):
+            for board in self.boards.values():
                 board.flush()  # before the checkpoint, which says from where to go on
-                store(folder / CHECKPOINT, module, optimizer, fingerprint, progress)
-                stored = time.monotonic()
-    module.load_state_dict(progress.best)
-    module.eval()
-    return pd.DataFrame(progress.rows)
+            store(
+                self.checkpoint,
+                self.networks.weights,
+                self.optimizer,
+                self.fingerprint,
+                self.progress,
+            )
+            self.stored = time.monotonic()
+
+    def _show(self, active: Sequence[bool]) -> None:
+        if self.boards:
+            self.networks.write_back()
+        for i, board in self.boards.items():
+            run, rows = self.runs[i], self.progress.rows[i]
+            if active[i]:
+                settings = dataclasses.asdict(self.config)
+                settings |= {"seed": run.seed, "n_train": len(run.train)}
+                looked = run.module, run.validation or run.train
+                best = None if self.active[i] else rows[self.progress.best_epoch[i] - 1]
+                watching.show(board, *looked, settings, rows, best)
+
+    def finish(self) -> None:
+        """Leave the modules with their best weights."""
+        with torch.no_grad():
+            self.networks.weights.copy_(self.progress.best)
+        self.networks.write_back()
+        for run in self.runs:
+            run.module.eval()
 
 
 def resolve_device(name: str) -> torch.device:
@@ -91,113 +185,3 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
-
-
-def _begun(
-    folder: Path | None,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    fingerprint: dict[str, object],
-) -> Progress:
-    """Where the run in `folder` stands; makes the folder."""
-    if folder is None:
-        return Progress()
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / CHECKPOINT).exists():
-        return Progress()
-    return restore(folder / CHECKPOINT, module, optimizer, fingerprint)
-
-
-def _finished(progress: Progress, config: TrainConfig, has_validation: bool) -> bool:
-    waited = progress.epoch - progress.best_epoch
-    impatient = has_validation and config.patience is not None and waited >= config.patience
-    return progress.epoch >= config.n_epochs or impatient
-
-
-def _epoch(
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    train: Loader,
-    validation: Loader,
-    config: TrainConfig,
-    epoch: int,
-) -> dict[str, float]:
-    """One pass over the training examples, one over the validation examples; their mean losses."""
-    module.train()
-    if config.bucketed:
-        batches = of_similar_length(train.lengths, config.batch_size)
-    else:
-        batches = in_turn(torch.randperm(len(train.examples)).tolist(), config.batch_size)
-    seen, norms = [], []
-    for number, batch in enumerate(train.epoch(batches)):
-        rate = learning_rate(config, epoch, (number + 0.5) / len(batches))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        noise = config.noise * torch.randn_like(batch.inputs)
-        noisy = dataclasses.replace(batch, inputs=batch.inputs + noise)
-        added = _sums(module, noisy, config)
-        optimizer.zero_grad()
-        losses.means(added, config.loss)["loss"].backward()
-        norms.append(nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm))
-        optimizer.step()
-        seen.append(added.detach())
-    checked = {"loss": _batch_losses(seen, config), "gradient norm": torch.stack(norms).tolist()}
-    _check_finite(checked, config, epoch)
-    terms, _ = _means(seen, config)
-    row = {f"train/{name}": value for name, value in terms.items()}
-    row |= {"learning_rate": rate, "gradient_norm": sum(checked["gradient norm"]) / len(norms)}
-    return row | _validation_row(module, validation, config, epoch)
-
-
-def _validation_row(
-    module: nn.Module, validation: Loader, config: TrainConfig, epoch: int
-) -> dict[str, float]:
-    if not validation.examples:
-        return {}
-    module.eval()
-    order = sorted(range(len(validation.examples)), key=validation.lengths.__getitem__)
-    with torch.inference_mode():
-        batches = validation.epoch(in_turn(order, config.batch_size))
-        seen = [_sums(module, batch, config) for batch in batches]
-    _check_finite({"validation loss": _batch_losses(seen, config)}, config, epoch)
-    terms, counts = _means(seen, config)
-    row = {f"validation/{name}": value for name, value in terms.items()}
-    # a correlation or an error where nobody rated would read as perfect
-    if counts["plcc"]:
-        row["metrics/validation_plcc"] = 1 - terms["plcc"]
-    if counts["mse"]:
-        row["metrics/validation_rmse"] = math.sqrt(terms["mse"])
-    return row
-
-
-def _sums(module: nn.Module, batch: Batch, config: TrainConfig) -> Tensor:
-    precision = PRECISIONS[config.precision]
-    mixed = precision is not torch.float32
-    with torch.autocast(batch.inputs.device.type, dtype=precision, enabled=mixed):
-        continuous, overall = module(batch.inputs, batch.valid)
-    return losses.sums(continuous.float(), overall.float(), batch.rated, batch.overall, config.loss)
-
-
-def _means(
-    seen: Sequence[Tensor], config: TrainConfig
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Terms over the seconds and sessions of all batches, and how many had a label."""
-    added = torch.stack(seen).double().sum(0).cpu()
-    terms = losses.means(added, config.loss)
-    counts = dict(zip(losses.TERMS, added[:, 1].tolist(), strict=True))
-    return {name: value.item() for name, value in terms.items()}, counts
-
-
-def _batch_losses(seen: Sequence[Tensor], config: TrainConfig) -> list[float]:
-    return losses.means(torch.stack(seen), config.loss)["loss"].tolist()
-
-
-def _check_finite(values: dict[str, list[float]], config: TrainConfig, epoch: int) -> None:
-    """Name the first batch with a value that is not finite."""
-    for batch, row in enumerate(zip(*values.values(), strict=True)):
-        for name, value in zip(values, row, strict=True):
-            if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"{name} is {value} at epoch {epoch}, batch {batch}; "
-                    f"is the learning rate {learning_rate(config, epoch, 0.5):g} too high?"
-                )

@@ -16,7 +16,6 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from qoe_core.batches import Example, collate
-from qoe_core.checkpoint import Progress
 
 WATCH_EVERY = 10  # epochs between two pictures of the attention
 PICTURE = 360  # pixels along the longer side of a map, about
@@ -42,23 +41,24 @@ def show(
     module: nn.Module,
     examples: Sequence[Example],
     settings: Mapping[str, object],
-    progress: Progress,
-    finished: bool,
+    rows: Sequence[Mapping[str, int | float]],
+    kept: Mapping[str, int | float] | None,
 ) -> None:
     """Add the latest epoch to every curve, and pictures and the table's line when it is time.
 
-    On a GPU its peak memory (MB) since training began is a curve too.
+    `rows` has one an epoch; `kept` is that of the weights that a finished run keeps. On a GPU its
+    peak memory (MB) since training began is a curve too.
     """
-    for name, value in progress.rows[-1].items():
+    step = len(rows)
+    for name, value in rows[-1].items():
         if name != "epoch":  # counts from 0, a step from 1
-            board.add_scalar(name, value, progress.epoch)
+            board.add_scalar(name, value, step)
     if next(module.parameters()).is_cuda:
-        peak = torch.cuda.max_memory_allocated() / 2**20
-        board.add_scalar("peak_memory_mb", peak, progress.epoch)
-    if finished or progress.epoch % WATCH_EVERY == 0:
-        show_attention(board, module, examples, progress.epoch)
-    if finished:
-        show_settings(board, module, settings, progress)
+        board.add_scalar("peak_memory_mb", torch.cuda.max_memory_allocated() / 2**20, step)
+    if kept is not None or step % WATCH_EVERY == 0:
+        show_attention(board, module, examples, step)
+    if kept is not None:
+        show_settings(board, module, settings, kept, step)
 
 
 def show_attention(
@@ -85,7 +85,11 @@ def show_attention(
 
 
 def show_settings(
-    board: SummaryWriter, module: nn.Module, settings: Mapping[str, object], progress: Progress
+    board: SummaryWriter,
+    module: nn.Module,
+    settings: Mapping[str, object],
+    row: Mapping[str, int | float],
+    step: int,
 ) -> None:
     """Write the finished run's line of the hyper-parameters table: settings, and what was kept.
 
@@ -94,11 +98,10 @@ def show_settings(
     """
     flat = pd.json_normalize(dict(settings)).to_dict("records")[0]
     flat["n_parameters"] = sum(parameter.numel() for parameter in module.parameters())
-    row = progress.rows[progress.best_epoch - 1]
     names = [name for name in row if name.startswith(("validation/", "metrics/"))]
     kept = {f"best/{name}": row[name] for name in names or ["train/loss"]}
     # SummaryWriter.add_hparams would write another file, whose place among the run's is chance
     for summary in hparams(flat, kept):
-        board.file_writer.add_summary(summary, progress.epoch)
+        board.file_writer.add_summary(summary, step)
     for name, value in kept.items():
-        board.add_scalar(name, value, progress.epoch)
+        board.add_scalar(name, value, step)

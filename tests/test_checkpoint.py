@@ -1,16 +1,15 @@
 """Checkpoints come back bit for bit, and what is not one is refused without running it."""
 
-import math
 import pickle
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from qoe_core import checkpoint
 from qoe_core.checkpoint import Progress
+from qoe_core.stack import AdamW
 
 RUN = {"n_epochs": 3, "seed": 0}
 
@@ -27,29 +26,29 @@ class Marker:
 
 @pytest.fixture
 def trained():
-    """A module and its optimiser after three steps, and the progress of three epochs."""
-    module = nn.Linear(3, 2)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=0.1)
-    progress = Progress()
-    for loss in (0.5, 0.25, 0.75):
-        optimizer.zero_grad()
-        module(torch.rand(4, 3)).square().sum().backward()
-        optimizer.step()
-        progress.add({"validation/loss": loss}, module)
-    return module, optimizer, progress
+    """Weights of two networks, their optimiser and their progress; one stopped after two epochs."""
+    weights = torch.rand(2, 5)
+    optimizer, progress = AdamW(weights, 0.1), Progress.start(weights)
+    for losses in ((0.5, 0.5), (0.25, 0.75), (0.75, None)):
+        active = torch.tensor([loss is not None for loss in losses])
+        optimizer.step(torch.randn(2, 5), torch.full((2,), 0.1), active)
+        for run, loss in enumerate(losses):
+            if loss is not None:
+                progress.add(run, {"validation/loss": loss}, weights[run])
+    return weights, optimizer, progress
 
 
 @pytest.fixture
 def stored(trained, tmp_path):
-    module, optimizer, progress = trained
-    checkpoint.store(tmp_path / "run.safetensors", module, optimizer, RUN, progress)
+    weights, optimizer, progress = trained
+    checkpoint.store(tmp_path / "run.safetensors", weights, optimizer, RUN, progress)
     return tmp_path / "run.safetensors"
 
 
 @pytest.fixture
 def untrained():
-    module = nn.Linear(3, 2)
-    return module, torch.optim.AdamW(module.parameters(), lr=0.1)
+    weights = torch.zeros(2, 5)
+    return weights, AdamW(weights, 0.1)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.bool])
@@ -121,27 +120,28 @@ def test_weights_without_a_state_are_refused(tmp_path, refuses):
 
 def test_a_run_goes_on_with_the_weights_it_had(trained, stored, untrained):
     checkpoint.restore(stored, *untrained, RUN)
-    for name, tensor in trained[0].state_dict().items():
-        assert untrained[0].state_dict()[name].equal(tensor)
+    assert untrained[0].equal(trained[0])
 
 
 def test_a_run_goes_on_with_the_moments_it_had(trained, stored, untrained):
     checkpoint.restore(stored, *untrained, RUN)
-    restored = untrained[1].state_dict()["state"]
-    for index, moments in trained[1].state_dict()["state"].items():
-        for name, tensor in moments.items():
-            assert restored[index][name].equal(tensor)
+    for name in ("first", "second", "n_steps"):
+        assert getattr(untrained[1], name).equal(getattr(trained[1], name))
+    assert untrained[1].n_steps.tolist() == [3, 2]
 
 
 def test_a_run_goes_on_with_the_progress_it_had(trained, stored, untrained):
     progress = checkpoint.restore(stored, *untrained, RUN)
     assert progress.rows == trained[2].rows
-    assert (progress.epoch, progress.best_epoch, progress.best_loss) == (3, 2, 0.25)
+    assert [progress.epoch(run) for run in range(2)] == [3, 2]
+    assert progress.best_epoch == [2, 1]
+    assert [progress.best_loss(run) for run in range(2)] == [0.25, 0.5]
 
 
 def test_a_run_goes_on_with_the_best_weights_it_had(trained, stored, untrained):
     best = checkpoint.restore(stored, *untrained, RUN).best
-    assert all(best[name].equal(tensor) for name, tensor in trained[2].best.items())
+    assert best.equal(trained[2].best)
+    assert not best.equal(trained[0])
 
 
 def test_the_checkpoint_of_another_run_is_refused(stored, untrained, refuses):
@@ -155,7 +155,7 @@ def test_the_checkpoint_of_another_run_is_refused(stored, untrained, refuses):
 
 def test_finished_weights_are_refused_as_a_checkpoint(tmp_path, untrained, refuses):
     path = tmp_path / "weights.safetensors"
-    checkpoint.save(path, untrained[0].state_dict(), {"inputs": {}, "scaling": {}})
+    checkpoint.save(path, {"weights": untrained[0]}, {"inputs": {}, "scaling": {}})
     with refuses(
         f"{path}: belongs to another run: n_epochs is None there and 3 here; "
         "seed is None there and 0 here; train into another folder or delete this one"
@@ -163,15 +163,49 @@ def test_finished_weights_are_refused_as_a_checkpoint(tmp_path, untrained, refus
         checkpoint.restore(path, *untrained, RUN)
 
 
+def after(rows, kept_from=1):
+    """The progress of one network with one weight, which is the number of its epochs."""
+    progress = Progress.start(torch.zeros(1, 1))
+    for epoch, row in enumerate(rows, start=1):
+        progress.add(0, row, torch.tensor([float(epoch)]), kept_from)
+    return progress
+
+
 def test_without_validation_the_latest_weights_are_the_best():
-    module, progress = nn.Linear(1, 1), Progress()
-    for _ in range(3):
-        progress.add({"train/loss": math.pi}, module)
-    assert progress.best_epoch == 3
+    progress = after([{"train/loss": 3.0}] * 3)
+    assert (progress.best_epoch, progress.best.item()) == ([3], 3)
 
 
 def test_an_equal_validation_loss_is_not_better():
-    module, progress = nn.Linear(1, 1), Progress()
-    for _ in range(3):
-        progress.add({"validation/loss": 0.5}, module)
-    assert progress.best_epoch == 1
+    progress = after([{"validation/loss": 0.5}] * 3)
+    assert (progress.best_epoch, progress.best.item()) == ([1], 1)
+
+
+@pytest.mark.parametrize(
+    ("kept_from", "best"), [(1, 2), (2, 2), (3, 5), (4, 5), (5, 5), (6, 6), (9, 6)]
+)
+def test_validation_finds_the_best_epoch_from_one_on(kept_from, best):
+    """Before it the latest is kept, as it is where nothing was better since."""
+    losses = (5.0, 1.0, 4.0, 3.0, 2.0, 6.0)
+    progress = after([{"validation/loss": loss} for loss in losses], kept_from)
+    assert (progress.best_epoch, progress.best.item()) == ([best], best)
+
+
+def test_what_is_kept_does_not_move_with_the_weights():
+    weights = torch.zeros(1, 1)
+    progress = Progress.start(weights)
+    progress.add(0, {"validation/loss": 0.5}, weights[0])
+    weights += 7
+    assert progress.best.item() == 0
+
+
+def test_networks_keep_epochs_of_their_own():
+    progress = Progress.start(torch.zeros(2, 1))
+    for epoch, losses in enumerate(((0.5, 0.5), (0.7, 0.3)), start=1):
+        for run, loss in enumerate(losses):
+            progress.add(run, {"validation/loss": loss}, torch.tensor([float(epoch)]))
+    assert (progress.best_epoch, progress.best.tolist()) == ([1, 2], [[1], [2]])
+    assert progress.rows[1] == [
+        {"epoch": 0, "validation/loss": 0.5},
+        {"epoch": 1, "validation/loss": 0.3},
+    ]

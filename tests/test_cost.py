@@ -92,7 +92,7 @@ def test_multiply_adds_are_those_of_a_hand_count(name):
 
 
 def test_parameters_of_a_gru_are_those_of_its_formula():
-    by_hand = 3 * H * (F + H + 2) + 2 * (H + 1)
+    by_hand = 3 * H * (F + H + 1) + 2 * (H + 1)
     assert cost(recurrent("gru"), T, F).parameters == by_hand
 
 

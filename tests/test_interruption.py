@@ -16,27 +16,31 @@ from qoe_core.experiment import Experiment
 from qoe_core.inputs import FeatureConfig
 from qoe_core.models.table_rows import ModelConfig
 from qoe_core.train_config import TrainConfig
-from qoe_core.training import CHECKPOINT
 
-N_CONTENTS = 4  # and as many units
+N_CONTENTS = 6  # and as many units, in three bundles of two
 REQUEST = Experiment(
     dataset="tiny",
     split="leave-content-out",
     model=ModelConfig(
         name="gru",
         inputs=FeatureConfig(qos=("indicator", "recency"), quality=("vmaf",)),
-        training=TrainConfig(n_epochs=60, batch_size=4, patience=60, device="cpu"),
+        training=TrainConfig(n_epochs=20, batch_size=4, patience=20, device="cpu"),
     ),
     seeds=(0,),
 )
 
 
 def watched(make_session):
-    return [make_session(c, p, seconds=12 + p) for c in range(N_CONTENTS) for p in range(4)]
+    return [make_session(c, p, seconds=12 + p) for c in range(N_CONTENTS) for p in range(2)]
 
 
-def units_with(folder, name):
-    return {path.parent for path in folder.rglob(name)}
+def finished(folder):
+    return {path.parent for path in folder.rglob("units/*/scores.parquet")}
+
+
+def begun(folder):
+    """Checkpoints of bundles that have one and are not finished."""
+    return set(folder.rglob("units/*.safetensors"))
 
 
 def gone(process):
@@ -46,16 +50,16 @@ def gone(process):
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """Runs folder of an experiment killed in two workers' midst, its children, units finished."""
+    """Runs folder of an experiment killed in two workers' midst, its children, finished and begun."""
     folder = tmp_path_factory.mktemp("killed")
     environment = {**os.environ, "QOE_RUNS": str(folder)}
     running = subprocess.Popen([sys.executable, __file__], env=environment)
-    while running.poll() is None and len(units_with(folder, CHECKPOINT)) < 3:
+    while running.poll() is None and not (finished(folder) and begun(folder)):
         time.sleep(0.01)
     children = psutil.Process(running.pid).children(recursive=True)
     running.kill()
     running.wait()
-    return folder, children, units_with(folder, "scores.parquet")
+    return folder, children, finished(folder), begun(folder)
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +74,10 @@ def resumed_and_whole(killed, make_session, tmp_path_factory):
 
 
 def test_the_experiment_was_killed_in_the_middle(killed):
-    folder, children, finished = killed
+    _, children, whole, checkpoints = killed
     assert len(children) >= 2
-    assert 1 <= len(finished) < N_CONTENTS
+    assert 1 <= len(whole) < N_CONTENTS
+    assert checkpoints
 
 
 def test_workers_do_not_outlive_their_parent(killed):
@@ -86,6 +91,10 @@ def test_workers_do_not_outlive_their_parent(killed):
 def test_a_killed_experiment_ends_with_the_bytes_of_one_that_was_not(resumed_and_whole, name):
     resumed, whole = ((folder / f"{name}.parquet").read_bytes() for folder in resumed_and_whole)
     assert resumed == whole
+
+
+def test_no_checkpoint_of_a_bundle_is_left(resumed_and_whole):
+    assert [begun(folder) for folder in resumed_and_whole] == [set(), set()]
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ SHORT = TrainConfig(n_epochs=3, device="cpu")
 class Recorder(nn.Module):
     """One level for every second; keeps the inputs it is given, and may draw numbers itself."""
 
+    seen = {True: [], False: []}  # by whether it is in training; of all modules, for it is copied
+
     def __init__(self, n_drawn=0):
         super().__init__()
         self.level = nn.Parameter(torch.zeros(()))
         self.n_drawn = n_drawn
-        self.seen = {True: [], False: []}  # by whether it is in training
 
     def forward(self, inputs, valid):
         self.seen[self.training].append(inputs.clone())
@@ -33,9 +34,9 @@ class Recorder(nn.Module):
 
 def seen(examples, config=SHORT, seed=0, n_drawn=0):
     """Inputs of every training step and of every validation, one session each."""
-    module = Recorder(n_drawn)
-    fit(module, examples[:1], examples[1:2], config, seed)
-    return module.seen[True], module.seen[False]
+    Recorder.seen = {True: [], False: []}
+    fit(Recorder(n_drawn), examples[:1], examples[1:2], config, seed)
+    return Recorder.seen[True], Recorder.seen[False]
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,14 @@ def test_the_digest_of_the_code_changes_with_one_statement(copied_code, name):
     assert code_digest() != before
 
 
+def test_a_file_of_a_row_of_its_own_is_in_its_digest_only(copied_code):
+    own = copied_code / "peers/narx.py"
+    before, others = code_digest(own), code_digest()
+    own.write_text(own.read_text() + "\nCHANGED = 1\n")
+    assert code_digest(own) != before
+    assert code_digest() == others
+
+
 def test_the_digest_of_the_code_does_not_change_with_the_figures(copied_code):
     before = code_digest()
     (copied_code / "figures.py").write_text("")

@@ -91,7 +91,7 @@ for folder in sys.argv[2:]:
 
 def epochs(folder):
     path = folder / CHECKPOINT
-    return len(checkpoint.load(path)[1]["rows"]) if path.exists() else 0
+    return len(checkpoint.load(path)[1]["rows"][0]) if path.exists() else 0
 
 
 @pytest.fixture(scope="module")
@@ -158,5 +158,5 @@ def test_a_run_whose_loss_overflows_keeps_an_earlier_checkpoint(examples, tmp_pa
     with pytest.raises(FloatingPointError, match="at epoch 1, batch 0"):
         fit(Recurrent(3, RecurrentConfig(hidden=8)), examples, [], config, 0, tmp_path)
     weights, state = checkpoint.load(tmp_path / CHECKPOINT)
-    assert len(state["rows"]) == 1
+    assert len(state["rows"][0]) == 1
     assert all(tensor.isfinite().all() for tensor in weights.values())

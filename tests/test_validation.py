@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 from torch import nn
 
+from qoe_core import checkpoint
 from qoe_core.batches import Example
 from qoe_core.experiment import Experiment, plan
 from qoe_core.inputs import FeatureConfig
@@ -15,7 +16,7 @@ from qoe_core.losses import LossConfig
 from qoe_core.models.recurrent import Recurrent, RecurrentConfig
 from qoe_core.models.table_rows import ModelConfig, build
 from qoe_core.train_config import TrainConfig
-from qoe_core.training import fit
+from qoe_core.training import CHECKPOINT, fit
 
 
 class FirstInput(nn.Module):
@@ -81,7 +82,7 @@ def test_labels_that_never_vary_have_no_validation_plcc(examples):
     ]
 
 
-def test_validation_batches_go_from_short_to_long(examples):
+def test_validation_batches_hold_sessions_of_similar_length(examples):
     class Recorder(FirstInput):
         lengths = []
 
@@ -92,7 +93,7 @@ def test_validation_batches_go_from_short_to_long(examples):
 
     shuffled = [examples[place] for place in (4, 9, 0, 7, 2, 8, 1, 6, 3, 5)]
     validated(Recorder(), shuffled)
-    assert Recorder.lengths == [[6, 7, 8, 9], [10, 11, 12, 13], [14, 15]]
+    assert sorted(Recorder.lengths) == [[7, 6], [11, 10, 9, 8], [15, 14, 13, 12]]
 
 
 def test_the_training_row_is_over_all_seconds_whatever_the_batches(examples):
@@ -119,6 +120,17 @@ def test_only_patience_ends_training_before_its_last_epoch(examples, patience, n
     history = fit(Falling(), examples[:7], examples[7:], config, seed=0)
     assert history["validation/loss"].is_monotonic_increasing
     assert len(history) == n_epochs
+
+
+@pytest.mark.parametrize(
+    ("kept_from", "n_epochs", "kept"), [(1, 3, 1), (2, 4, 2), (5, 7, 5), (8, 9, 8), (99, 9, 9)]
+)
+def test_the_best_epoch_is_looked_for_from_one_on(examples, tmp_path, kept_from, n_epochs, kept):
+    """Patience counts from there too."""
+    config = TrainConfig(n_epochs=9, patience=2, kept_from=kept_from, device="cpu")
+    history = fit(Falling(), examples[:7], examples[7:], config, seed=0, folder=tmp_path)
+    assert len(history) == n_epochs
+    assert checkpoint.load(tmp_path / CHECKPOINT)[1]["best_epoch"] == [kept]
 
 
 @pytest.mark.parametrize("patience", [None, 2])

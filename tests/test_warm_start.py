@@ -45,8 +45,8 @@ def test_training_can_begin_from_the_weights_of_a_saved_network(sessions, saved)
 @pytest.mark.parametrize(
     ("sizes", "name", "there", "here"),
     [
-        ({"hidden": 5}, "states.weight_ih_l0", (12, 2), (15, 2)),
-        ({"qos": ("indicator", "recency")}, "states.weight_ih_l0", (12, 2), (12, 3)),
+        ({"hidden": 5}, "layers.0.recurrent", (4, 12), (5, 15)),
+        ({"qos": ("indicator", "recency")}, "layers.0.gates.weight", (12, 2), (12, 3)),
     ],
 )
 def test_weights_of_another_network_are_refused(sessions, saved, refuses, sizes, name, there, here):

@@ -41,7 +41,7 @@ class DualAttentionConfig:
     heads: int = 4  # of the attention over seconds
     video_layers: int = 1  # of the long-time encoder
     qos_layers: int = 1
-    dropout: float = 0.1
+    dropout: float = 0.0
     positions: str = "recency"  # or sinusoidal, or learned
     longest: int = 600  # seconds that learned positions reach
     video_span: int | None = None  # seconds that each layer of this branch looks at; None: all
@@ -156,7 +156,7 @@ class DualAttention(nn.Module):
         """Continuous score of each second and overall score of each session, on [0, 1] labels.
 
         Raises:
-            ValueError: no second at all, or more than learned positions reach.
+            ValueError: no second, or more than learned positions reach.
         """
         outputs = self.run(inputs, valid)
         return outputs.continuous, outputs.overall
@@ -194,8 +194,8 @@ class DualAttention(nn.Module):
         that it holds, and the overall score is that of all seconds so far.
 
         Raises:
-            ValueError: no second at all, more than learned positions reach, a memory of padding,
-                or one in a network without causal mask.
+            ValueError: no second, more than learned positions reach, a memory of padding, or one
+                in a network without causal mask.
         """
         memory = self._check(inputs, valid, memory)
         states, weights = {}, {}
@@ -219,10 +219,10 @@ class DualAttention(nn.Module):
         return Outputs(continuous, overall, weights | gate, now)
 
     def _check(self, inputs: Tensor, valid: Tensor, memory: Memory | None) -> Memory:
-        if not inputs.shape[1] or not valid.any(1).all():
+        if not inputs.shape[1]:
             raise ValueError(
-                f"inputs have shape {tuple(inputs.shape)}, expected at least one valid second in "
-                "each session; is a session empty?"
+                f"inputs have shape {tuple(inputs.shape)}, expected at least one second; is a "
+                "session empty?"
             )
         if memory is None:
             return Memory(0, valid.new_ones(()), {}, {}, {})

@@ -51,6 +51,17 @@ class Network:
         Raises:
             ValueError: no label that the loss looks at, or `start` has other inputs or sizes.
         """
+        fitted = self.begin(train, seed)
+        parts = fitted.examples(train), fitted.examples(validation)
+        training.fit(fitted.module, *parts, self.training, seed, folder)
+        return fitted
+
+    def begin(self, train: Sequence[Session], seed: int) -> "FittedNetwork":
+        """The network before its first step, with the scales of the training sessions.
+
+        Raises:
+            ValueError: see `fit`.
+        """
         scaling = self.scaling or Scaling.fit(features(session, self.inputs) for session in train)
         scales = self._label_scales(train)
         with torch.random.fork_rng():
@@ -59,10 +70,7 @@ class Network:
         if self.start is not None:
             _check_same_inputs(self.start, self.inputs)
             checkpoint.load_weights(module, self.start)
-        fitted = FittedNetwork(module, self.inputs, scaling, *scales)
-        parts = fitted.examples(train), fitted.examples(validation)
-        training.fit(module, *parts, self.training, seed, folder)
-        return fitted
+        return FittedNetwork(module, self.inputs, scaling, *scales)
 
     def _label_scales(
         self, train: Sequence[Session]

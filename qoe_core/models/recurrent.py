@@ -5,10 +5,11 @@ Axes: batch = sessions, time = seconds, feat = scaled inputs.
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+from qoe_core.models.recurrence import CELLS, N_GATES, states
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,22 +19,49 @@ class RecurrentConfig:
     cell: str = "gru"
     hidden: int = 32
     n_layers: int = 1
-    dropout: float = 0.1  # on the states that the heads read
+    dropout: float = 0.0  # on the states that the heads read
+    window: int | None = None  # seconds that a gradient flows back over at most; None: all
 
     def __post_init__(self):
         """Reject sizes that torch would only reject later, with a worse message."""
-        if self.cell not in CELLS or self.hidden < 1 or self.n_layers < 1:
+        sizes = (self.hidden, self.n_layers, self.window or 1)
+        if self.cell not in CELLS or min(sizes) < 1 or self.window == 0:
             raise ValueError(f"{self}: expected a cell of {list(CELLS)} and sizes of at least 1")
 
 
+class Layer(nn.Module):
+    """States of one direction only, so state t knows seconds 0..t."""
+
+    def __init__(self, n_feat: int, hidden: int, cell: str, window: int | None = None):
+        """Weights from torch's global generator, uniform as in torch's own layers."""
+        super().__init__()
+        self.cell = cell
+        self.window = window
+        n_gates = N_GATES[cell] * hidden
+        self.gates = nn.Linear(n_feat, n_gates)
+        self.recurrent = nn.Parameter(torch.empty(hidden, n_gates))
+        for weights in self.parameters():
+            nn.init.uniform_(weights, -(hidden**-0.5), hidden**-0.5)
+
+    def forward(
+        self, inputs: Float[Tensor, "batch time feat"]
+    ) -> Float[Tensor, "batch time hidden"]:
+        """States of every second."""
+        gates = self.gates(inputs.transpose(0, 1))  # (time, batch, gate)
+        hidden, _ = states(self.cell, gates, self.recurrent, window=self.window)
+        return hidden.transpose(0, 1)
+
+
 class Recurrent(nn.Module):
-    """States of one direction only, so score t sees seconds 0..t; two affine heads."""
+    """Layers of states, so score t sees seconds 0..t; two affine heads."""
 
     def __init__(self, n_feat: int, config: RecurrentConfig):
         """Build the layers; weights come from torch's global generator."""
         super().__init__()
-        cell = CELLS[config.cell]
-        self.states = cell(n_feat, config.hidden, config.n_layers, batch_first=True)
+        widths = [n_feat, *[config.hidden] * (config.n_layers - 1)]
+        self.layers = nn.ModuleList(
+            Layer(n, config.hidden, config.cell, config.window) for n in widths
+        )
         self.dropout = nn.Dropout(config.dropout)
         self.heads = Heads(config.hidden)
 
@@ -41,8 +69,10 @@ class Recurrent(nn.Module):
         self, inputs: Float[Tensor, "batch time feat"], valid: Bool[Tensor, "batch time"]
     ) -> tuple[Float[Tensor, "batch time"], Float[Tensor, " batch"]]:
         """Continuous score of each second and overall score of each session, on [0, 1] labels."""
-        states, _ = self.states(inputs)
-        return self.heads(self.dropout(states), valid)
+        hidden = inputs
+        for layer in self.layers:
+            hidden = layer(hidden)
+        return self.heads(self.dropout(hidden), valid)
 
 
 class Heads(nn.Module):

@@ -22,7 +22,7 @@ class TCNConfig:
     filters: int = 32
     kernel: int = 3
     dilations: tuple[int, ...] = (1, 2, 4)
-    dropout: float = 0.1
+    dropout: float = 0.0
 
     def __post_init__(self):
         """Reject sizes that torch would only reject later, with a worse message."""

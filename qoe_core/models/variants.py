@@ -27,6 +27,7 @@ SIZES: Mapping[str, Mapping[str, object]] = {
         "video_layers": 1,
         "qos_layers": 2,
         "positions": "sinusoidal",
+        "dropout": 0.1,
     },
 }
 LOSSES: Mapping[str, Mapping[str, float]] = {

@@ -197,11 +197,6 @@ def test_more_seconds_than_learned_positions_are_refused(refuses):
         network(positions="learned", longest=8)(torch.rand(1, 9, 7), exists(9))
 
 
-@pytest.mark.parametrize("lengths", [(0, 0), (5, 0)])
-def test_a_session_without_a_second_is_refused(refuses, lengths):
-    shape = (2, max(lengths), 7)
-    with refuses(
-        f"inputs have shape {shape}, expected at least one valid second in each session; "
-        "is a session empty?"
-    ):
-        network()(torch.rand(shape), exists(*lengths))
+def test_sessions_without_a_second_are_refused(refuses):
+    with refuses("inputs have shape (2, 0, 7), expected at least one second; is a session empty?"):
+        network()(torch.rand(2, 0, 7), exists(0, 0))

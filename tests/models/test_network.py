@@ -63,7 +63,7 @@ def test_a_pickle_with_the_name_of_weights_is_refused(saved):
 
 def test_weights_of_other_sizes_are_refused(saved, refuses):
     with refuses(
-        f"{saved[1]}: states.weight_ih_l0 is of shape (24, 3) there and of shape (27, 3) in this "
+        f"{saved[1]}: layers.0.recurrent is of shape (8, 24) there and of shape (9, 27) in this "
         "Recurrent; was it saved with other sizes, another number of inputs or by another kind of "
         "network?"
     ):

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from qoe_core import paths
 from qoe_core.backbones import BackboneConfig
+from qoe_core.batches import collate
 from qoe_core.extraction import VideoConfig
 from qoe_core.inputs import FeatureConfig, features
 from qoe_core.loading import Loader
@@ -111,7 +112,8 @@ def examples(filmed, tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_batches_out_of_the_store_are_the_same_whoever_loads_them(examples, filmed, workers):
-    batches = list(Loader(examples, torch.device("cpu"), workers).epoch([[2, 0], [1]]))
+    loaded = Loader([examples], workers).epoch([[[2, 0]], [[1]]])
+    batches = [collate(groups[0]) for groups in loaded]
     assert [batch.valid.sum(dim=1).tolist() for batch in batches] == [[5, 3], [4]]
     for batch, places in zip(batches, ([2, 0], [1]), strict=True):
         for row_number, place in enumerate(places):

@@ -34,7 +34,7 @@ CHANGED = {  # what a variant has in place of the whole network's
 PAPER = {
     # Jia et al., IEEE TCSVT 2024
     **{"width": 180, "kernel": 5, "video_convolutions": 3, "qos_convolutions": 2},
-    **{"qos_layers": 2, "positions": "sinusoidal", "loss.change": 0.0},
+    **{"qos_layers": 2, "positions": "sinusoidal", "dropout": 0.1, "loss.change": 0.0},
     # the public re-implementation
     **{"noise": 0.0, "n_epochs": 50, "learning_rate": 5e-4, "decay": 0.935, "weight_decay": 1e-2},
 }
