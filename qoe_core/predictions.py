@@ -15,7 +15,7 @@ from qoe_core.mappings import first_order
 from qoe_core.models.interface import Fitted, Prediction, training_ratings
 from qoe_core.qos import LabelScale
 from qoe_core.session import Session
-from qoe_core.splits import Split
+from qoe_core.split import Split
 
 MIN_SCORED = 3  # seconds that a correlation needs
 ONSET_S = 10  # seconds at the start in which the rating slider warms up; scored with and without
