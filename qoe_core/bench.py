@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from qoe_core import bench_training, bench_video, library, parallel
+from qoe_core import bench_peers, bench_training, bench_video, library, parallel
 from qoe_core.datasets import catalog
 from qoe_core.experiment import Experiment, plan
 from qoe_core.manifest import Producer
@@ -43,6 +43,7 @@ def main() -> None:
         alone, pooled = both_ways(params, sessions, Path(folder))
         rows.append(("peak memory of one worker", peak_mb(resource.RUSAGE_CHILDREN), "MB"))
         compared = [*bench_training.rows(chosen, names, Path(folder))]
+        compared += bench_peers.rows(names, Path(folder) / "peers")
         compared += bench_video.rows(Path(folder))
     title = f"{N_PARALLEL} folds and seeds of {chosen}, gru"
     workers = (f"{title}, all cores", pooled, "s", f"{title}, one by one", alone, alone / pooled)

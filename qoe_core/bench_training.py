@@ -104,7 +104,7 @@ def batching(dataset: str) -> Iterable[Row]:
     size = fold.model.trained.batch_size
     ways = {
         "ours": lambda: fold.train(fold.module(), n_epochs=EPOCHS),
-        "plain": lambda: _one_by_one(fold.module(), fold.examples, fold.model.trained),
+        "plain": lambda: one_by_one(fold.module(), fold.examples, fold.model.trained, EPOCHS),
     }
     spent = medians(ways, ROUNDS)
     n_sessions = EPOCHS * len(fold.examples)
@@ -115,11 +115,13 @@ def batching(dataset: str) -> Iterable[Row]:
         yield what, ours, unit, "plain loop, one session at a time", plain, ours / plain
 
 
-def _one_by_one(module: nn.Module, examples: Sequence[Example], config: TrainConfig) -> None:
+def one_by_one(
+    module: nn.Module, examples: Sequence[Example], config: TrainConfig, n_epochs: int
+) -> None:
     """The loop that a tutorial has: nothing is padded, every session is a step."""
     module.train()
     optimizer = torch.optim.AdamW(module.parameters(), lr=config.learning_rate)
-    for _ in range(EPOCHS):
+    for _ in range(n_epochs):
         for place in torch.randperm(len(examples)).tolist():
             example = examples[place]
             valid = torch.ones(1, len(example.rated), dtype=torch.bool)

@@ -35,15 +35,17 @@ class Loader:
             raise ValueError(f"workers is {workers}, expected 0 (none) or a number of processes")
         self.parts = parts
         self._steps: list[list[int]] = []  # of the epoch; the sampler below is this list
-        self._ahead = workers and DataLoader(
-            ConcatDataset(parts),
-            batch_sampler=self._steps,
-            num_workers=workers,
-            collate_fn=list,
-            persistent_workers=True,
-            multiprocessing_context="spawn",
-            generator=torch.Generator(),  # the loader draws a seed per epoch; not from ours
-        )
+        self._ahead = None
+        if workers:
+            self._ahead = DataLoader(
+                ConcatDataset(parts),
+                batch_sampler=self._steps,
+                num_workers=workers,
+                collate_fn=list,
+                persistent_workers=True,
+                multiprocessing_context="spawn",
+                generator=torch.Generator(),  # the loader draws a seed per epoch; not from ours
+            )
 
     @cached_property
     def lengths(self) -> list[list[int]]:
@@ -52,7 +54,7 @@ class Loader:
 
     def epoch(self, steps: Sequence[Step]) -> Iterator[list[list[Example]]]:
         """The examples of each network, step by step."""
-        if not self._ahead:
+        if self._ahead is None:
             for step in steps:
                 yield [
                     [part[place] for place in places]

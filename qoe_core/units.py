@@ -30,7 +30,7 @@ from qoe_core.split import Split
 from qoe_core.training import Run
 
 LAST_TABLE = "scores.parquet"  # a unit that has it is finished
-N_BUNDLES = 4  # at least, so that every core of a small machine has one
+N_BUNDLES = 2  # at least, so that every core of a small machine has one
 SECOND_S = 1.5e-5  # to train a network on one second of a session, about
 
 

@@ -33,6 +33,7 @@ ORDER = [
         "manifest",
         "bench_video",
         "bench_training",
+        "bench_peers",
         "bench",
         "profile",
     ),
