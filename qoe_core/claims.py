@@ -124,12 +124,16 @@ def _named(row: dict) -> str:
 
 def _difference(row: dict) -> str:
     factor, digits = printed(row["metric"])
-    # + 0.0: never "-0.00"
     mean, low, high = (
-        f"{round(row[name] * factor, digits) + 0.0:.{digits}f}"
-        for name in ("diff_mean", "diff_low", "diff_high")
+        _digits(row[name] * factor, digits) for name in ("diff_mean", "diff_low", "diff_high")
     )
     return f"difference {mean} [{low}, {high}]"
+
+
+def _digits(value: float, digits: int) -> str:
+    """Rounded, but never to 0: a bound beside 0 is to be seen on its side of it."""
+    text = f"{value:.{digits}f}"
+    return text if float(text) or not value else f"{value:.1g}"
 
 
 def _count(number: int | np.integer, noun: str) -> str:

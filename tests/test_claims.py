@@ -75,9 +75,9 @@ def test_a_difference_stands_with_its_interval():
     assert body(found).endswith("difference 0.100 [-0.050, 0.200].")
 
 
-def test_errors_are_times_100_and_never_minus_zero():
+def test_errors_are_times_100_and_a_bound_beside_0_keeps_its_sign():
     found = network_claims(table(*against_ridge("rmse", (-0.01, -0.02, -0.00001, 0.02))))
-    assert "difference -1.00 [-2.00, 0.00], " in body(found)
+    assert "difference -1.00 [-2.00, -0.001], " in body(found)
 
 
 @pytest.mark.parametrize(("p_holm", "words"), [(0.049, "also"), (0.05, "but not")])
