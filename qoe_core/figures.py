@@ -207,29 +207,6 @@ def draw_learning(ax: Axes, history: pd.DataFrame) -> None:
     ax.legend()
 
 
-def draw_splits(ax: Axes, table: pd.DataFrame, metric: str) -> None:
-    """Mean and interval of one metric per split, one colour a model; `table` as of `leakage`."""
-    chosen = table[table["metric"] == metric].dropna(subset=["mean"])
-    splits, models = list(chosen["split"].unique()), list(chosen["model"].unique())
-    for i, model in enumerate(models):
-        rows = chosen[chosen["model"] == model].set_index("split").reindex(splits)
-        x = np.arange(len(splits)) + 0.12 * (i - (len(models) - 1) / 2)
-        bars = np.abs(rows[["low", "high"]].to_numpy().T - rows["mean"].to_numpy())
-        ax.errorbar(x, rows["mean"], bars, fmt="o", ms=4, lw=1.2, label=model)
-    ax.set_xticks(range(len(splits)), [split.replace("-", "-\n", 1) for split in splits])
-    ax.set(ylabel=f"{metric.upper()}, test")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(models))
-
-
-def draw_pairs(ax: Axes, first: pd.Series, second: pd.Series) -> None:
-    """One line a model between two ways of computing the same score; their names label the axis."""
-    for i, model in enumerate(first.index):
-        colour = COLOURS[i % len(COLOURS)]
-        ax.plot([0, 1], [first[model], second[model]], "o-", ms=3, lw=1, color=colour, label=model)
-    ax.set_xticks([0, 1], [first.name, second.name])
-    ax.set_xlim(-0.3, 1.3)
-
-
 def shade(ax: Axes, stalled: Float[np.ndarray, " time"]) -> None:
     """Grey where the player stalled, darker for a larger part of the second."""
     for second in np.flatnonzero(stalled > 0):

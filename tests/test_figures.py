@@ -281,46 +281,9 @@ def test_learning_without_validation_is_the_training_loss(ax):
     assert ax.get_yscale() == "log"
 
 
-def split_rows():
-    rows = [
-        ("released", "lookup", "plcc", 0.9, 0.8, 0.95),
-        ("strict", "lookup", "plcc", 0.4, 0.1, 0.6),
-        ("released", "ridge", "plcc", 0.8, 0.7, 0.85),
-        ("strict", "ridge", "rmse", 0.1, 0.0, 0.2),
-    ]
-    return pd.DataFrame(rows, columns=["split", "model", "metric", "mean", "low", "high"])
-
-
-def test_splits_show_mean_and_interval_of_one_metric_per_model(ax):
-    figures.draw_splits(ax, split_rows(), "plcc")
-    lookup, ridge = ax.containers
-    assert lookup.lines[0].get_ydata().tolist() == [0.9, 0.4]
-    (bars,) = lookup.lines[2]
-    ends = np.sort([segment[:, 1] for segment in bars.get_segments()])
-    np.testing.assert_allclose(ends, [[0.8, 0.95], [0.1, 0.6]])
-    assert labels(ax.containers) == ["lookup", "ridge"]
-    np.testing.assert_array_equal(ridge.lines[0].get_ydata().astype(float), [0.8, np.nan])
-
-
-def test_splits_are_named_below_and_the_metric_beside(ax):
-    figures.draw_splits(ax, split_rows(), "plcc")
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["released", "strict"]
-    assert ax.get_ylabel() == "PLCC, test"
-
-
-def test_pairs_are_one_line_a_model_between_two_named_ways(ax):
-    models = ["gru", "ridge"]
-    mean = pd.Series([0.8, 0.7], models, name="mean")
-    median = pd.Series([0.75, 0.9], models[::-1], name="median")  # in another order
-    figures.draw_pairs(ax, mean, median)
-    assert lines(ax) == [[0.8, 0.9], [0.7, 0.75]]
-    assert labels(ax.lines) == models
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["mean", "median"]
-
-
 def test_no_function_opens_a_figure(make_session, sessions):
     before = plt.get_fignums()
-    axes = Figure().subplots(10)
+    axes = Figure().subplots(8)
     traced(axes[0])
     figures.draw_session(axes[1], make_session())
     figures.draw_scores(axes[2], sessions)
@@ -328,9 +291,7 @@ def test_no_function_opens_a_figure(make_session, sessions):
     figures.draw_around_stalls(axes[4], sessions, 2, 3)
     figures.draw_forest(axes[5], ROWS, "PLCC", lower_is_better=False)
     figures.draw_agreement(axes[6], pd.Series([0.1]), pd.Series([0.2]), "gru")
-    figures.draw_splits(axes[7], split_rows(), "plcc")
-    figures.draw_overall_by_stalls(axes[9], sessions)
-    figures.draw_pairs(axes[8], pd.Series([0.1], name="a"), pd.Series([0.2], name="b"))
+    figures.draw_overall_by_stalls(axes[7], sessions)
     assert plt.get_fignums() == before
 
 
