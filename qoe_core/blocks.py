@@ -39,8 +39,9 @@ def continuous_blocks(scores: pd.DataFrame, part: str, from_second: int = 0) -> 
     """A block per metric over the sessions of `part`, from the scores tables of several models.
 
     Raises:
-        ValueError: models were tested on different sessions.
+        ValueError: models were tested on different sessions, or a session in several folds.
     """
+    _check_tested_once(scores, "from_second", "metric")
     chosen = scores[(scores["part"] == part) & (scores["from_second"] == from_second)]
     seeds = chosen.groupby("model", observed=True)["seed"].nunique()
     for metric in METRICS:
@@ -89,8 +90,9 @@ def overall_blocks(overall: pd.DataFrame, part: str) -> Iterator[Block]:
     seed together; training sessions are scored fold by fold. One set of draws serves all of them.
 
     Raises:
-        ValueError: models were tested on different sessions.
+        ValueError: models were tested on different sessions, or a session in several folds.
     """
+    _check_tested_once(overall)
     chosen = on_one_scale(overall)
     chosen = chosen[chosen["part"] == part]
     if chosen.empty:
@@ -132,6 +134,19 @@ def on_one_scale(overall: pd.DataFrame) -> pd.DataFrame:
     units = overall[LABELS].mul(span, axis=0).add(low, axis=0)
     lowest, highest = units["rated"].min(), units["rated"].max()
     return overall.assign(**(units - lowest) / (highest - lowest))
+
+
+def _check_tested_once(table: pd.DataFrame, *further: str) -> None:
+    """Refuse folds that overlap: one session would count as often as it is tested."""
+    tested = table[table["part"] == "test"]
+    again = tested[tested.duplicated(["model", "seed", "session", *further])]
+    if len(again):
+        first = again.iloc[0]
+        raise ValueError(
+            f"{first['session']} is tested in several folds by {first['model']}, seed "
+            f"{first['seed']}, again in {first['fold']}; expected one fold for each session, do "
+            "folds overlap, as the trials of video-atlas do? Score each of them alone"
+        )
 
 
 def _check_same_sessions(present: pd.DataFrame) -> None:

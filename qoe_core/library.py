@@ -16,6 +16,8 @@ TRAINING_LISTS = {  # released, or drawn as they were
     "live_netflix": live_netflix.released_training_lists,
     "stall2": stall2.drawn_training_lists,
 }
+CONTENT_TRIALS = {"live_netflix": live_netflix.released_content_trials}
+TRIALS = 50  # of the 1000; each trains a row anew, and these test every content 6 to 16 times
 
 
 def is_simulated(dataset: str) -> bool:
@@ -44,11 +46,20 @@ def reader_module(dataset: str) -> ModuleType:
 
 
 def training_lists(dataset: str, split: str) -> Mapping[str, Sequence[str]] | None:
-    """Training names by test name as released with LSTM-QoE, where `split` asks for them.
+    """Training names as released, where `split` asks for them: by test name, or by trial.
+
+    "video-atlas" has the first TRIALS of its trials, the "released" splits have LSTM-QoE's lists.
 
     Raises:
-        ValueError: the data set has no released lists.
+        ValueError: the data set has none.
     """
+    if split == "video-atlas":
+        if dataset not in CONTENT_TRIALS:
+            raise ValueError(
+                f"no trials of whole contents are read for {dataset}, expected one of "
+                f"{list(CONTENT_TRIALS)}; use leave-content-out"
+            )
+        return CONTENT_TRIALS[dataset](catalog.folder(dataset), TRIALS)
     if not split.startswith("released"):
         return None
     if dataset not in TRAINING_LISTS:

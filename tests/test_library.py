@@ -6,6 +6,7 @@ from qoe_core.simulate import corpus
 from qoe_core.simulate.build import build
 from qoe_core.simulate.contents import Display
 from qoe_core.simulate.ladder import Ladder
+from qoe_core.splits import folds
 
 NAMES = ", ".join(["simulated", *catalog.CATALOG])
 
@@ -108,6 +109,16 @@ def test_training_lists_are_refused_where_none_were_released(dataset, refuses):
         library.training_lists(dataset, "released")
 
 
+@pytest.mark.usefixtures("_no_data")
+@pytest.mark.parametrize("dataset", ["simulated", "lfovia", "waterloo4"])
+def test_trials_are_refused_where_none_are_read(dataset, refuses):
+    with refuses(
+        f"no trials of whole contents are read for {dataset}, expected one of ['live_netflix']; "
+        "use leave-content-out"
+    ):
+        library.training_lists(dataset, "video-atlas")
+
+
 @pytest.mark.human
 @pytest.mark.skipif(
     paths.DATA is None, reason="QOE_DATA is not set; set it to the folder of the released data sets"
@@ -118,3 +129,18 @@ def test_released_lists_name_only_sessions_that_are_read(dataset):
     lists = library.training_lists(dataset, "released")
     assert lists.keys() <= names
     assert {name for listed in lists.values() for name in listed} <= names
+
+
+@pytest.mark.human
+@pytest.mark.skipif(
+    paths.DATA is None, reason="QOE_DATA is not set; set it to the folder of the released data sets"
+)
+@pytest.mark.parametrize("dataset", library.CONTENT_TRIALS)
+def test_the_first_trials_test_every_content_and_repeat_a_few(dataset):
+    sessions = library.sessions(dataset)
+    trials = library.training_lists(dataset, "video-atlas")
+    tested = [{s.content for s in fold.test} for fold in folds("video-atlas", sessions, 0, trials)]
+    assert {len(contents) for contents in tested} == {3}
+    counts = [sum(s in of_trial for of_trial in tested) for s in {s.content for s in sessions}]
+    assert (len(counts), min(counts), max(counts)) == (14, 6, 16)
+    assert (len(tested), len({frozenset(contents) for contents in tested})) == (50, 44)

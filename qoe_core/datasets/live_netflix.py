@@ -32,7 +32,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from qoe_core.datasets.release import agree, mat_variables, scalar, series, text
-from qoe_core.datasets.released_lists import training_lists
+from qoe_core.datasets.released_lists import content_trials, training_lists
 from qoe_core.datasets.timeline import Timeline
 from qoe_core.session import Session, stalls_from_flags
 
@@ -40,7 +40,9 @@ FOLDER = "LIVE_Netflix"
 SCALE = (-2.6, 1.9)  # z-scores have no declared ends: LSTM-QoE scales with these (its run.py)
 MAX_FPS = 240.0
 LSTM_QOE, PUBLIC = Path("lstm_qoe"), Path("public_release")
+TRIALS = Path("videoatlas", "TrainingMatrix_LIVENetflix_1000_trials.mat")
 IMPAIRMENTS = "LIVE_NFLX_Network_Impairments"
+NAMES = tuple(f"content_{content}_seq_{seq}" for content in range(1, 15) for seq in range(8))
 CI = ("continuous_subj_score_CIlow_avg1sec", "continuous_subj_score_CIhigh_avg1sec")
 WITHOUT_CI = frozenset(
     [(10, f"seq_{pattern}") for pattern in (0, 1, 2, 3, 5, 6, 7)]
@@ -99,8 +101,16 @@ def released_training_lists(folder: Path) -> dict[str, tuple[str, ...]]:
     beside the lists: every row holds exactly the videos that share neither content nor pattern, and
     the list of impairments has the same order. Errors as in `training_lists`.
     """
-    names = [f"content_{content}_seq_{seq}" for content in range(1, 15) for seq in range(8)]
-    return training_lists(folder / LSTM_QOE / "training_videos_set.mat", names)
+    return training_lists(folder / LSTM_QOE / "training_videos_set.mat", NAMES)
+
+
+def released_content_trials(folder: Path, n_trials: int) -> dict[str, tuple[str, ...]]:
+    """Names of the 88 videos of 11 contents trained on in the first trials of Video ATLAS.
+
+    Its VideoATLAS.py sorts by content, then pattern, both by number. Errors as `content_trials`.
+    """
+    contents = [name.partition("_seq_")[0] for name in NAMES]
+    return content_trials(folder / TRIALS, NAMES, contents, n_trials)
 
 
 def read_session(path: Path, impairments: Path, bounds: Path) -> Session:
