@@ -15,6 +15,7 @@ import yaml
 
 from qoe_core import library, paths
 from qoe_core.datasets import catalog
+from qoe_core.models.table_rows import NETWORKS
 
 if paths.DATA is not None and not catalog.found():
     folders = ", ".join(release.folder for release in catalog.RELEASES)
@@ -37,6 +38,15 @@ def runs_of(models):
     return lambda wildcards: [
         f"{RUNS}/chapter/{wildcards.variant}/{model}/predictions.parquet"
         for model in PARAMS[f"{models}--{wildcards.variant}"]["models"]
+    ]
+
+
+def runs_of_trials(wildcards):
+    """Predictions under Video ATLAS' random trials that a variant's 09_overall shows."""
+    values = PARAMS[f"09_overall--{wildcards.variant}"]
+    return [
+        f"{RUNS}/chapter/{values['dataset']}--video-atlas/{model}/predictions.parquet"
+        for model in values.get("trials", [])
     ]
 
 
@@ -64,6 +74,11 @@ def runs_of_peers(wildcards):
     ]
 
 
+def is_network(wildcards):
+    """Whether a row's folds are worth all cores inside its job; the others' jobs share them."""
+    return wildcards.model.split("-")[0] in NETWORKS
+
+
 def corpus_of(wildcards):
     """The corpus that a job reads, or nothing where its data set is a released one."""
     dataset = wildcards.get("dataset") or wildcards.variant.split("--")[0]
@@ -88,7 +103,7 @@ TRAIN_CODE = DATA_CODE + FRAME_CODE + sources(
     "train_config.py", "stack.py", "epoch.py", "training.py", "inputs.py", "models/*.py", "peers/*.py",
     "metrics.py", "predictions.py", "ensemble.py", "units.py", "experiment.py",
 )  # fmt: skip
-SHOW_CODE = sources("manifest.py", "figures.py", "overview.py", "traces.py", "protocol.py")
+SHOW_CODE = sources("manifest.py", "figures.py", "overview.py", "traces.py")
 TABLE_CODE = sources(
     "metrics.py", "statistics.py", "bootstrap.py", "resampled_metrics.py", "blocks.py", "tables.py", "pooled.py", "claims.py"
 )
@@ -111,7 +126,7 @@ rule results:
         expand("{figures}/01_features/{dataset}.pdf", figures=FIGURES, dataset=variants("01_features")),
         expand("{figures}/03_results/{variant}.csv", figures=FIGURES, variant=variants("03_results")),
         expand("{figures}/04_traces/{variant}.pdf", figures=FIGURES, variant=variants("04_traces")),
-        expand("{figures}/05_protocol/{variant}.pdf", figures=FIGURES, variant=variants("05_protocol")),
+        expand("{figures}/05_protocol/{variant}-splits.pdf", figures=FIGURES, variant=variants("05_protocol")),
         expand("{figures}/08_ablation/{variant}.csv", figures=FIGURES, variant=variants("08_ablation")),
         expand("{figures}/09_overall/{variant}.csv", figures=FIGURES, variant=variants("09_overall")),
         expand("{figures}/10_peers/{group}.csv", figures=FIGURES, group=peer_groups()),
@@ -178,9 +193,9 @@ rule train:
         f"{RUNS}/chapter/{{variant}}/{{model}}/predictions.parquet",
         f"{FIGURES}/02_train/chapter--{{variant}}--{{model}}.pdf",
         notebook=f"{RUNS}/notebooks/02_train--{{variant}}--{{model}}.ipynb",
-    threads: workflow.cores  # folds and seeds run in parallel inside
+    threads: lambda wildcards: workflow.cores if is_network(wildcards) else 1
     resources:
-        gpu=1,
+        gpu=lambda wildcards: int(is_network(wildcards)),
     shell:
         PAPERMILL + " -p study chapter -p model {wildcards.model}"
 
@@ -227,10 +242,11 @@ rule overall:
     message: "09_overall: {wildcards.variant}"
     input:
         runs_of("09_overall"),
+        runs_of_trials,
         DATA_CODE,
         TABLE_CODE,
         SHOW_CODE,
-        sources("overall_scores.py", "overall.py"),
+        sources("overall_scores.py", "overall.py", "trials.py"),
         notebook="notebooks/09_overall.ipynb",
         params="params/09_overall--{variant}.yaml",
     output:
@@ -289,11 +305,17 @@ rule protocol:
         TRAIN_CODE,
         TABLE_CODE,
         SHOW_CODE,
+        sources("declared_scale.py", "protocol*.py"),
         notebook="notebooks/05_protocol.ipynb",
         params="params/05_protocol--{variant}.yaml",
     output:
-        f"{FIGURES}/05_protocol/{{variant}}.pdf",
-        f"{FIGURES}/05_protocol/{{variant}}.png",
+        # no -stopping without released lists, no -outliers without confidence intervals
+        expand(
+            "{figures}/05_protocol/{{variant}}-{subject}.{suffix}",
+            figures=FIGURES,
+            subject=("aggregation", "onset", "scale", "splits", "dependence"),
+            suffix=("pdf", "png"),
+        ),
         notebook=f"{RUNS}/notebooks/05_protocol--{{variant}}.ipynb",
     threads: workflow.cores
     shell:

@@ -24,7 +24,9 @@ REQUEST = Experiment(
     model=ModelConfig(
         name="gru",
         inputs=FeatureConfig(qos=("indicator", "recency"), quality=("vmaf",)),
-        training=TrainConfig(n_epochs=20, batch_size=4, patience=20, device="cpu"),
+        training=TrainConfig(
+            n_epochs=20, batch_size=4, patience=20, sessions_at_once=8, device="cpu"
+        ),
     ),
     seeds=(0,),
 )
@@ -50,7 +52,7 @@ def gone(process):
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """Runs folder of an experiment killed in two workers' midst, its children, finished and begun."""
+    """Runs folder of an experiment killed amid two workers, its children, finished and begun."""
     folder = tmp_path_factory.mktemp("killed")
     environment = {**os.environ, "QOE_RUNS": str(folder)}
     running = subprocess.Popen([sys.executable, __file__], env=environment)

@@ -1,9 +1,12 @@
 """Which sessions make a step; examples come in the order asked for, whoever loads them."""
 
+import os
+from dataclasses import replace
+
 import pytest
 import torch
 
-from qoe_core.batches import collate
+from qoe_core.batches import Example, collate
 from qoe_core.loading import Loader, in_turn, of_similar_length, together
 
 
@@ -13,7 +16,7 @@ def same(first, second):
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
 def test_examples_are_the_same_whatever_the_number_of_workers(examples, workers):
     parts = [examples[:6], examples[6:], []]
     loader = Loader(parts, workers)
@@ -30,13 +33,32 @@ def test_examples_are_the_same_whatever_the_number_of_workers(examples, workers)
                 assert all(same(part[i], e) for i, e in zip(places, group, strict=True))
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_an_epoch_draws_nothing_from_the_global_generator(examples, workers):
-    torch.manual_seed(3)
-    expected = torch.rand(1)
-    torch.manual_seed(3)
-    list(Loader([examples], workers).epoch([[[0, 1]], [[2]]]))
-    assert torch.equal(torch.rand(1), expected)
+class Signed(list):
+    """Examples whose overall score is the process that reads them."""
+
+    def __getitem__(self, place):
+        return replace(super().__getitem__(place), overall=torch.tensor(os.getpid()) + 0.0)
+
+
+@pytest.fixture(scope="module", params=[0, 1])
+def signed(request):
+    """The number of background processes, and a loader of two signed examples that has them."""
+    examples = [Example(torch.rand(4, 3), torch.rand(4), torch.rand(())) for _ in range(2)]
+    return request.param, Loader([Signed(examples)], request.param)
+
+
+def test_an_epoch_draws_nothing_from_the_global_generator(signed):
+    before = torch.get_rng_state()
+    list(signed[1].epoch([[[0, 1]], [[0]]]))
+    assert torch.get_rng_state().equal(before)
+
+
+def test_examples_are_read_by_other_processes_where_that_is_asked_for(signed):
+    workers, loader = signed
+    for _ in range(2):
+        ((group,),) = loader.epoch([[[0, 1]]])
+        here = [example.overall.item() == os.getpid() for example in group]
+        assert here == [not workers] * 2
 
 
 def test_lengths_are_seconds_of_each_example_of_each_part(examples):

@@ -139,18 +139,21 @@ def test_many_networks_at_once_give_what_they_give_one_by_one(cell):
 
 
 @EVERY_CELL
-def test_networks_may_share_their_weights_or_their_inputs(cell):
+def test_networks_may_share_their_weights_or_their_inputs_or_lie_on_another_axis(cell):
     gates = torch.randn(5, T, B, N_GATES[cell] * H)
     weights = torch.randn(5, H, N_GATES[cell] * H)
     for dims, rows in (
         ((0, None), (gates, weights[0])),
         ((None, 0), (gates[0], weights)),
+        ((2, 1), (gates.movedim(0, 2), weights.movedim(0, 1))),
     ):
         inputs = [row.clone().requires_grad_() for row in rows]
         hidden = torch.vmap(lambda *row: states(cell, *row)[0], in_dims=dims)(*inputs)
         found = torch.autograd.grad(hidden.square().sum(), inputs)
         pairs = zip(inputs, dims, strict=True)
-        one_by_one = [i if dim == 0 else i.expand(5, *i.shape) for i, dim in pairs]
+        one_by_one = [
+            i.expand(5, *i.shape) if dim is None else i.movedim(dim, 0) for i, dim in pairs
+        ]
         looped = torch.stack([states(cell, g, w)[0] for g, w in zip(*one_by_one, strict=True)])
         expected = torch.autograd.grad(looped.square().sum(), inputs)
         torch.testing.assert_close((hidden, *found), (looped, *expected), **EXACT)
@@ -177,6 +180,18 @@ def test_a_window_bounds_how_far_a_gradient_flows_back(cell, window):
     torch.testing.assert_close(found, expected, **EXACT)
     reference = gradients(expected, torchs, inputs, toward)
     same_gradients(cell, gradients(found, ours, inputs, toward), reference)
+
+
+@EVERY_CELL
+def test_networks_at_once_have_the_window_of_one(cell):
+    gates = torch.randn(5, T, B, N_GATES[cell] * H)
+    weights = torch.randn(5, H, N_GATES[cell] * H)
+    found = []
+    for call in (torch.vmap, lambda function: lambda *rows: torch.stack([*map(function, *rows)])):
+        inputs = gates.clone().requires_grad_(), weights.clone().requires_grad_()
+        hidden = call(lambda g, w: states(cell, g, w, window=3)[0])(*inputs)
+        found.append(torch.autograd.grad(hidden.square().sum(), inputs))
+    torch.testing.assert_close(*found, **EXACT)
 
 
 @EVERY_CELL
