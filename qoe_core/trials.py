@@ -28,7 +28,8 @@ TRIAL = ["model", "fold", "metric"]
 def per_trial(study: str, dataset: str, models: Sequence[str]) -> pd.DataFrame:
     """Metrics of heads and trace means over the test sessions of each trial, means over seeds.
 
-    Columns dataset, split, model, fold (the trial), metric, n (test sessions), value. An undefined correlation is NaN, also where only one seed has none.
+    Columns dataset, split, model, fold (the trial), metric, n (test sessions), value. A
+    correlation that one seed leaves undefined is NaN.
 
     Raises:
         ValueError: an experiment has not been run, none predicts overall QoE, or models were

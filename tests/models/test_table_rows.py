@@ -6,20 +6,12 @@ import pytest
 from qoe_core import peers
 from qoe_core.extraction import VideoConfig
 from qoe_core.inputs import FeatureConfig
-from qoe_core.models.table_rows import (
-    BLIND,
-    LSTM_QOE,
-    NETWORKS,
-    REGRESSORS,
-    SUFFIXES,
-    ModelConfig,
-    build,
-)
+from qoe_core.models.table_rows import BLIND, NETWORKS, REGRESSORS, SUFFIXES, ModelConfig, build
 from qoe_core.models.variants import VARIANTS
 from qoe_core.qos import QOS
 from qoe_core.train_config import TrainConfig
 
-SEEING = [*REGRESSORS, *(name for name in NETWORKS if name != LSTM_QOE)]
+SEEING = [*REGRESSORS, *(name for name in NETWORKS if name != "lstm_qoe")]
 ROWS = [*BLIND, *SEEING]
 INPUTS = FeatureConfig(qos=tuple(QOS), quality=("vmaf",))
 TRAINING = TrainConfig(n_epochs=3, batch_size=4, learning_rate=1e-2, decay=1.0, device="cpu")
@@ -219,10 +211,11 @@ def test_a_row_of_frames_sees_them_in_place_of_the_quality_metrics(name):
     ],
 )
 def test_an_unknown_row_is_refused(refuses, name):
+    rows = [*BLIND, *REGRESSORS, *NETWORKS, *peers.NAMES]
     with refuses(
-        f"model is {name!r}, expected one of {[*ROWS, *peers.NAMES]}; behind 'dual_attention' may "
-        f"stand one of {list(VARIANTS)}, behind all that see features one of "
-        "['-qos', '-video', '-frames'], behind a network '-ensemble'"
+        f"model is {name!r}, expected one of {rows}; behind 'dual_attention' may stand one of "
+        f"{list(VARIANTS)}, behind all that see features one of ['-qos', '-video', '-frames'], "
+        "behind a network '-ensemble'"
     ):
         ModelConfig(name=name, inputs=INPUTS)
 
