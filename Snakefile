@@ -50,6 +50,13 @@ def runs_of_trials(wildcards):
     ]
 
 
+def runs_explained(wildcards):
+    """Predictions of the networks that a variant of the attention chapter looks into."""
+    given = PARAMS[f"06_attention--{wildcards.variant}"]
+    models = [model for model in (given["model"], given["frames_model"]) if model]
+    return [f"{RUNS}/chapter/{wildcards.variant}/{model}/predictions.parquet" for model in models]
+
+
 def peers(group):
     """Variants of a group of the peers chapter whose data set is there."""
     listed = PARAMS[f"10_peers--{group}"]["variants"]
@@ -127,6 +134,7 @@ rule results:
         expand("{figures}/03_results/{variant}.csv", figures=FIGURES, variant=variants("03_results")),
         expand("{figures}/04_traces/{variant}.pdf", figures=FIGURES, variant=variants("04_traces")),
         expand("{figures}/05_protocol/{variant}-splits.pdf", figures=FIGURES, variant=variants("05_protocol")),
+        expand("{figures}/06_attention/{variant}.txt", figures=FIGURES, variant=variants("06_attention")),
         expand("{figures}/08_ablation/{variant}.csv", figures=FIGURES, variant=variants("08_ablation")),
         expand("{figures}/09_overall/{variant}.csv", figures=FIGURES, variant=variants("09_overall")),
         expand("{figures}/10_peers/{group}.csv", figures=FIGURES, group=peer_groups()),
@@ -214,6 +222,33 @@ rule tables:
         f"{FIGURES}/03_results/{{variant}}.txt",
         f"{FIGURES}/03_results/{{variant}}-forest.pdf",
         notebook=f"{RUNS}/notebooks/03_results--{{variant}}.ipynb",
+    shell:
+        PAPERMILL
+
+
+rule attention:
+    message: "06_attention: {wildcards.variant}"
+    input:
+        corpus_of,
+        runs_explained,
+        TRAIN_CODE,
+        SHOW_CODE,
+        sources(
+            "runs.py", "bootstrap.py", "trained.py", "attribution.py", "attention_maps.py", "pixel_saliency.py",
+            "events.py", "sanity.py", "attribution_figures.py",
+        ),
+        notebook="notebooks/06_attention.ipynb",
+        params="params/06_attention--{variant}.yaml",
+    output:
+        # no -pixels without videos
+        expand(
+            "{figures}/06_attention/{{variant}}-{subject}.pdf",
+            figures=FIGURES,
+            subject=("attention", "attributions", "events", "checks"),
+        ),
+        f"{FIGURES}/06_attention/{{variant}}-checks.csv",
+        f"{FIGURES}/06_attention/{{variant}}.txt",
+        notebook=f"{RUNS}/notebooks/06_attention--{{variant}}.ipynb",
     shell:
         PAPERMILL
 

@@ -21,7 +21,7 @@ ORDER = [
     *("models", "peers", "cost", "metrics", "mappings", "statistics", "bootstrap"),
     *("resampled_metrics", "blocks", "predictions", "ensemble", "runs", "units", "experiment"),
     *("declared_scale", "protocol", "tables", "pooled", "ablation"),
-    *("overall_scores", "overall"),
+    *("overall_scores", "overall", "trials"),
     *("claims", "protocol_claims", "ranking", "peer_table", "cost_accuracy"),
     *(
         "figures",
@@ -31,6 +31,8 @@ ORDER = [
         "video_report",
         "traces",
         "manifest",
+        *("trained", "attribution", "attention_maps", "pixel_saliency", "events", "sanity"),
+        "attribution_figures",
         "bench_video",
         "bench_training",
         "bench_peers",
