@@ -25,7 +25,7 @@ REQUEST = Experiment(
         name="gru",
         inputs=FeatureConfig(qos=("indicator", "recency"), quality=("vmaf",)),
         training=TrainConfig(
-            n_epochs=20, batch_size=4, patience=20, sessions_at_once=8, device="cpu"
+            n_epochs=10, batch_size=4, patience=10, sessions_at_once=8, device="cpu"
         ),
     ),
     seeds=(0,),
