@@ -302,7 +302,7 @@ rule peers:
         TRAIN_CODE,
         TABLE_CODE,
         SHOW_CODE,
-        sources("ranking.py", "peer_table.py", "cost.py", "cost_accuracy.py", "peer_figures.py"),
+        sources("ranking.py", "peer_table.py", "cost.py", "trained.py", "cost_accuracy.py", "peer_figures.py"),
         notebook="notebooks/10_peers.ipynb",
         params="params/10_peers--{group}.yaml",
         published="qoe_core/published.csv",

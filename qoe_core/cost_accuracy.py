@@ -6,6 +6,7 @@ frames: decoding and the frozen networks that look at the frames cost far more t
 cost table of the features.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,9 +16,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
-from qoe_core import cost, runs
-from qoe_core.inputs import features, restored
-from qoe_core.models.dual_attention import DualAttentionConfig
+from qoe_core import cost, runs, trained
+from qoe_core.inputs import features
 from qoe_core.models.table_rows import BLIND, FRAMES, NETWORKS, ModelConfig, build
 from qoe_core.qos import Scaling
 from qoe_core.session import Session
@@ -49,7 +49,9 @@ def costs(
     rows = []
     for model in models:
         ran = runs.record(runs.run_folder(study, dataset, split, model))["experiment"]
-        row = _row(model, ran["model"])
+        # a peer with epochs has one, which does not change its time
+        brief = TrainConfig(n_epochs=1, device="cpu")
+        row = dataclasses.replace(trained.row(model, ran["model"]), training=brief)
         if row.base in BLIND or row.suffix == FRAMES:
             continue
         networks = len(ran["seeds"]) if row.is_ensemble else 1
@@ -60,13 +62,6 @@ def costs(
             networks = 0
         rows.append({"model": model, "seconds": session.n_seconds, "networks": networks, **numbers})
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _row(model: str, ran: dict) -> ModelConfig:
-    """The row as it was run; a peer with epochs has one, which does not change its time."""
-    sizes = {"hidden": ran["hidden"], "network": DualAttentionConfig(**ran["network"])}
-    own = {"training": TrainConfig(n_epochs=1, device="cpu"), "peer": ran.get("peer", {})}
-    return ModelConfig(name=model, inputs=restored(ran["inputs"]), **sizes, **own)
 
 
 def _network(

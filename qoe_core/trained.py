@@ -5,7 +5,7 @@ session that it was trained on says nothing of how it generalises.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -79,9 +79,7 @@ class Trained:
     def _row(self) -> ModelConfig:
         ran = self._record["experiment"]["model"]
         try:
-            sizes = {"hidden": ran["hidden"], "network": DualAttentionConfig(**ran["network"])}
-            own = {"dropout": ran["dropout"], "peer": ran.get("peer", {})}
-            return ModelConfig(name=self.model, inputs=restored(ran["inputs"]), **sizes, **own)
+            return row(self.model, ran)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"{self._folder}: run.json describes {self.model!r} by {sorted(ran)} ({error}), "
@@ -179,3 +177,14 @@ class Trained:
 def was_run(study: str, dataset: str, split: str, model: str) -> bool:
     """Whether an experiment is finished."""
     return (runs.run_folder(study, dataset, split, model) / "run.json").exists()
+
+
+def row(model: str, ran: Mapping[str, Any]) -> ModelConfig:
+    """The row of a results table with the sizes and inputs of its run, as run.json has them.
+
+    Raises:
+        KeyError, TypeError: written by another version.
+    """
+    sizes = {"hidden": ran["hidden"], "network": DualAttentionConfig(**ran["network"])}
+    own = {"dropout": ran["dropout"], "peer": ran.get("peer", {})}
+    return ModelConfig(name=model, inputs=restored(ran["inputs"]), **sizes, **own)

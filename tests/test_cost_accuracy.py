@@ -118,8 +118,3 @@ def test_streaming_scores_every_prefix_from_the_start():
     cost_accuracy._streaming(Watched(), torch.rand(1, 4, 2))
     assert seen[:2] == [4, 4]  # whether it is causal
     assert seen[2:6] == [1, 2, 3, 4]
-
-
-def test_a_peer_is_built_with_the_options_it_was_run_with():
-    ran = ModelConfig(name="echo_state", inputs=INPUTS, peer={"units": 7})
-    assert cost_accuracy._row("echo_state", dataclasses.asdict(ran)).peer == {"units": 7}

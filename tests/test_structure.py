@@ -22,7 +22,7 @@ ORDER = [
     *("resampled_metrics", "blocks", "predictions", "ensemble", "runs", "units", "experiment"),
     *("declared_scale", "protocol", "tables", "pooled", "ablation"),
     *("overall_scores", "overall", "trials"),
-    *("claims", "protocol_claims", "ranking", "peer_table", "cost_accuracy"),
+    *("claims", "protocol_claims", "ranking", "peer_table", "trained", "cost_accuracy"),
     *(
         "figures",
         "peer_figures",
@@ -31,7 +31,7 @@ ORDER = [
         "video_report",
         "traces",
         "manifest",
-        *("trained", "attribution", "attention_maps", "pixel_saliency", "events", "sanity"),
+        *("attribution", "attention_maps", "pixel_saliency", "events", "sanity"),
         "attribution_figures",
         "bench_video",
         "bench_training",

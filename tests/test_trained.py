@@ -12,7 +12,7 @@ from qoe_core.experiment import Experiment
 from qoe_core.inputs import FeatureConfig, features
 from qoe_core.models.table_rows import ModelConfig
 from qoe_core.train_config import TrainConfig
-from qoe_core.trained import Trained, was_run
+from qoe_core.trained import Trained, row, was_run
 from tests.conftest import make_session
 
 INPUTS = FeatureConfig(qos=("indicator", "recency"), quality=("vmaf",))
@@ -192,3 +192,9 @@ def test_it_reads_and_never_writes(trained, root):
     trained.network(trained.fold(NAME))
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
     assert dataclasses.is_dataclass(trained)
+
+
+def test_a_row_has_the_sizes_and_options_that_it_was_run_with():
+    asked = ModelConfig(name="echo_state", inputs=INPUTS, hidden=7, peer={"units": 9})
+    as_stored = json.loads(json.dumps(dataclasses.asdict(asked)))
+    assert row("echo_state", as_stored) == asked
