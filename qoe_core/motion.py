@@ -1,8 +1,10 @@
 """How much moves in each second: statistics of optical flow, or a frozen 3-D network by name.
 
 A second is some samples at equal distances in time. Both kinds see all seconds of a video in order.
+torchvision is imported where a network is asked for, as timm is in `backbones`.
 """
 
+import importlib.metadata
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +13,9 @@ from pathlib import Path
 import numpy as np
 import skimage
 import torch
-import torchvision
 from jaxtyping import Float, UInt8
 from skimage.registration import optical_flow_ilk
 from torch import Tensor, nn
-from torchvision.models import get_model, get_model_weights, list_models, video
 
 from qoe_core import backbones, weights
 from qoe_core.backbones import Backbone
@@ -54,7 +54,10 @@ class MotionConfig:
 
     def __post_init__(self):
         """Refuse what cannot be loaded before a video is read."""
-        backbones.check_known("motion", self.name, {FLOW_ENERGY, *list_models(module=video)})
+        if self.name != FLOW_ENERGY:
+            from torchvision.models import list_models, video
+
+            backbones.check_known("motion", self.name, {FLOW_ENERGY, *list_models(module=video)})
         backbones.check_known("precision", self.precision, backbones.PRECISIONS)
         if self.samples < 2:
             raise ValueError(f"samples is {self.samples}, expected at least 2: motion is a change")
@@ -75,13 +78,15 @@ def load(
     """
     if config.name == FLOW_ENERGY:
         return FlowEnergy(samples=config.samples)
+    from torchvision.models import get_model
+
     network = weights.seeded(lambda: get_model(config.name, weights=None))
     if config.weights is not None:
         tensors = weights.read_weights(Path(config.weights))
         weights.fill(network, config.name, tensors, config.weights)
     identity = {
         **weights.identify(network, config.name, config.weights),
-        "torchvision": torchvision.__version__.partition("+")[0],
+        "torchvision": importlib.metadata.version("torchvision").partition("+")[0],
         "pooling": "input of the classifier",
         "samples": config.samples,
         "precision": backbones.resolve_precision(config.precision, device),
@@ -181,6 +186,8 @@ class _Clips(nn.Module):
     """A video classifier of torchvision without its last layer."""
 
     def __init__(self, network: nn.Module, config: MotionConfig):
+        from torchvision.models import get_model_weights
+
         super().__init__()
         trained = get_model_weights(config.name).DEFAULT  # a description; nothing is downloaded
         kinetics = trained.transforms()

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from qoe_core import metrics
 from qoe_core.mappings import first_order
-from qoe_core.models.interface import Fitted, Prediction, training_ratings
+from qoe_core.models.interface import Prediction, training_ratings
 from qoe_core.qos import LabelScale
 from qoe_core.session import Session
 from qoe_core.split import Split
@@ -27,7 +27,7 @@ SCORE_COLUMNS = ["dataset", "split", "model", "fold", "seed", "part", "session",
 
 
 def fold_tables(
-    fitted: Fitted,
+    predictions: Sequence[Prediction],
     split: Split,
     columns: Mapping[str, object],
     label_sessions: Sequence[Session],
@@ -35,7 +35,7 @@ def fold_tables(
     """Predictions of every session of a fold, per second and overall.
 
     Args:
-        fitted: the trained model.
+        predictions: one for each session of the fold, in the order of `split.sessions`.
         split: the fold.
         columns: what is the same in every row (experiment, dataset, split, fold, seed, model).
         label_sessions: the sessions whose ratings span the label scale.
@@ -43,28 +43,27 @@ def fold_tables(
     continuous, overall = training_ratings(label_sessions)
     scale, overall_scale = LabelScale.fit(continuous), LabelScale.fit(overall)
     identities, seconds, wholes = [], [], []
-    for part, members in split.parts.items():
-        for session in members:
-            prediction = fitted.predict(session)
-            identities.append(
-                {
-                    **columns,
-                    "session": session.name,
-                    "content": session.content,
-                    "pattern": session.pattern,
-                    "part": part,
-                }
-            )
-            if prediction.continuous is not None and scale is not None:
-                seconds.append(_second_columns(session, prediction.continuous, scale))
-            if prediction.overall is not None and overall_scale is not None:
-                wholes.append(_overall_columns(session, prediction, overall_scale))
+    parts = [part for part, members in split.parts.items() for _ in members]
+    for part, session, prediction in zip(parts, split.sessions, predictions, strict=True):
+        identities.append(
+            {
+                **columns,
+                "session": session.name,
+                "content": session.content,
+                "pattern": session.pattern,
+                "part": part,
+            }
+        )
+        if prediction.continuous is not None and scale is not None:
+            seconds.append(_second_columns(session, prediction.continuous, scale))
+        if prediction.overall is not None and overall_scale is not None:
+            wholes.append(_overall_columns(session, prediction, overall_scale))
     identity = pd.DataFrame(identities)
     rows = np.repeat(np.arange(len(seconds)), [array.shape[1] for array in seconds])
     per_second = np.concatenate(seconds, axis=1).T if seconds else np.empty((0, 6))
-    predictions = _beside(identity.iloc[rows], pd.DataFrame(per_second, columns=SECOND_COLUMNS))
+    every_second = _beside(identity.iloc[rows], pd.DataFrame(per_second, columns=SECOND_COLUMNS))
     whole = _beside(identity.iloc[: len(wholes)], pd.DataFrame(wholes, columns=OVERALL_COLUMNS))
-    return predictions.astype({"second": int}), _with_trace_means(whole)
+    return every_second.astype({"second": int}), _with_trace_means(whole)
 
 
 def _beside(identity: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:

@@ -39,7 +39,7 @@ class Split:
                 f"{where}: {len(self.train)} training and {len(self.test)} test sessions, expected "
                 "at least one of each; are there too few contents for this split?"
             )
-        names = [session.name for part in self.parts.values() for session in part]
+        names = [session.name for session in self.sessions]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"{where}: {twice} are in more than one part, expected each once")
@@ -56,6 +56,11 @@ class Split:
     def parts(self) -> Mapping[str, tuple[Session, ...]]:
         """The sessions by part, in the order train, validation, test."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """Those of all parts, part after part."""
+        return tuple(session for part in self.parts.values() for session in part)
 
     def without_validation(self) -> "Split":
         """The same fold for a model that stops by itself: validation joins training."""

@@ -1,8 +1,8 @@
 """What an experiment consists of: a unit for each fold and seed, and which of them train at once.
 
 A unit has a folder of its own, named by a digest of all that its numbers depend on: configuration,
-sessions, code. Networks of one seed are trained in bundles, whose members are decided by the plan
-alone: not by what is finished already, nor by the machine.
+sessions, code. Networks are trained in bundles, whose members do not depend on the machine;
+a bundle that was begun goes on as it is, another one leaves out what is finished already.
 """
 
 import hashlib
@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -62,24 +61,25 @@ class Unit:
         """Whether all its tables are written."""
         return (self.folder / LAST_TABLE).exists()
 
-    def write(self, fitted: Fitted, seconds: float) -> None:
-        """Predict every session of the fold, score, and write the tables; `seconds` to train."""
-        started = time.perf_counter()
+    def write(self, fitted: Fitted, facts: Mapping[str, object]) -> None:
+        """Predict every session of the fold, score, and write the tables, with `facts` beside."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        sessions = self.split.sessions
         if isinstance(fitted, FittedNetwork):
             fitted.save(self.folder / WEIGHTS)
-        predictions, overall = fold_tables(fitted, self.split, self.columns, self.label_sessions)
+            predicted = fitted.predict_all(sessions)
+        else:
+            predicted = [fitted.predict(session) for session in sessions]
+        predictions, overall = fold_tables(predicted, self.split, self.columns, self.label_sessions)
         write(predictions, self.folder / "predictions.parquet")
         write(overall, self.folder / "overall.parquet")
-        device = self.model.training.device if isinstance(fitted, FittedNetwork) else "cpu"
-        facts = provenance.stamp(started - seconds, device)
         (self.folder / "unit.json").write_text(json.dumps(facts) + "\n")
         write(session_scores(predictions), self.folder / LAST_TABLE)
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Units of one seed whose networks are trained at once, or a single unit of any model."""
+    """Units whose networks are trained at once, or a single unit of any model."""
 
     units: Sequence[Unit]
 
@@ -104,6 +104,14 @@ class Bundle:
         seconds = sum(session.n_seconds for unit in self.units for session in unit.split.train)
         return model.training.n_epochs * seconds * SECOND_S
 
+    @property
+    def rest(self) -> "Bundle | None":
+        """What is still to do: itself once it was begun, else its units that are not finished."""
+        missing = [unit for unit in self.units if not unit.is_finished]
+        if not missing:
+            return None
+        return self if self.checkpoint.exists() else Bundle(missing)
+
 
 def run_bundle(bundle: Bundle) -> None:
     """Train all units, and write those that are not finished."""
@@ -115,10 +123,12 @@ def run_bundle(bundle: Bundle) -> None:
         (unit,) = bundle.units
         parts = unit.split.train, unit.split.validation
         fitted = [models[0].fit(*parts, unit.seed, unit.folder)]
-    seconds = (time.perf_counter() - started) / len(bundle.units)
+    device = bundle.units[0].model.training.device if isinstance(models[0], Network) else "cpu"
+    facts = provenance.stamp(started, device)
+    facts["seconds"] = round(facts["seconds"] / len(bundle.units), 3)  # a unit's share
     for unit, model in zip(bundle.units, fitted, strict=True):
         if not unit.is_finished:
-            unit.write(model, seconds)
+            unit.write(model, facts)
     bundle.checkpoint.unlink(missing_ok=True)
 
 
@@ -149,16 +159,9 @@ def bundles(units: Sequence[Unit]) -> list[Bundle]:
     model = build(units[0].model)
     if not isinstance(model, Network) or units[0].model.draws_dropout:
         return [Bundle([unit]) for unit in units]
-    size = model.training.sessions_at_once // model.training.batch_size
-    size = min(size, math.ceil(len(units) / N_BUNDLES))
-    parts = []
-    for _, of_seed in groupby(units, key=lambda unit: unit.seed):
-        members = list(of_seed)
-        n_parts = math.ceil(len(members) / max(1, size))
-        parts += [
-            Bundle([members[i] for i in p]) for p in np.array_split(range(len(members)), n_parts)
-        ]
-    return parts
+    size = max(1, model.training.sessions_at_once // model.training.batch_size)
+    n_bundles = min(len(units), max(N_BUNDLES, math.ceil(len(units) / size)))
+    return [Bundle([units[i] for i in p]) for p in np.array_split(range(len(units)), n_bundles)]
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

@@ -182,7 +182,18 @@ def test_session_scores_equal_the_single_metrics():
     expected["rmse"] = metrics.rmse(predicted, rated)
     for name, metric in WITH_INTERVAL.items():
         expected[name] = metric(predicted, rated, half)
-    assert metrics.session_scores(predicted, rated, half) == expected
+    assert metrics.session_scores(predicted, rated, half) == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize("n", [3, 11, 90])
+@pytest.mark.parametrize("digits", [0, 1, 9])
+def test_correlations_of_a_session_equal_the_single_metrics_with_and_without_ties(n, digits):
+    pairs = np.random.default_rng(n + digits).normal(size=(20, 2, n)).round(digits)
+    pairs[:, :, :2] = 5, -5  # nothing is constant
+    for predicted, rated in pairs:
+        expected = {name: ours(predicted, rated) for name, (ours, _) in CORRELATIONS.items()}
+        scores = metrics.session_scores(predicted, rated)
+        assert {name: scores[name] for name in expected} == pytest.approx(expected, abs=1e-14)
 
 
 def test_session_scores_without_an_interval_invent_none():

@@ -27,7 +27,8 @@ def tables(sessions, model=RIDGE):
     """Both tables of the first fold of leave-content-out, and the fold."""
     split = leave_content_out(sessions, seed=0)[0]
     fitted = model.fit(split.train, split.validation, seed=0)
-    return *fold_tables(fitted, split, IDENTITY, (*split.train, *split.validation)), split
+    predicted = [fitted.predict(session) for session in split.sessions]
+    return *fold_tables(predicted, split, IDENTITY, (*split.train, *split.validation)), split
 
 
 @pytest.fixture

@@ -63,23 +63,18 @@ def test_bundles_hold_every_unit_once_and_in_order(few, seeds, split):
     assert [unit.folder for unit in held] == [unit.folder for unit in planned]
 
 
-def test_the_units_of_a_bundle_have_one_seed(few):
-    for bundle in bundles(plan(asked(seeds=(0, 1)), few)):
-        assert len({unit.seed for unit in bundle.units}) == 1
-
-
 @pytest.mark.parametrize(
     ("at_once", "seeds", "expected"),
     [
         *((64, (0,), [3, 3]), (8, (0,), [2, 2, 2]), (4, (0,), [1] * 6), (3, (0,), [1] * 6)),
-        *((64, (0, 1), [6, 6]), (11, (0, 1), [2, 2, 2] * 2), (64, (0, 1, 2, 3), [6] * 4)),
-        *((20, (0, 1, 2, 3), [3, 3] * 4), (16, (0, 1, 2, 3), [3, 3] * 4)),
+        *((64, (0, 1), [6, 6]), (11, (0, 1), [2] * 6), (64, (0, 1, 2, 3), [12, 12])),
+        *((20, (0, 1, 2, 3), [5] * 4 + [4]), (16, (0, 1, 2, 3), [4] * 6)),
     ],
 )
 def test_a_bundle_is_bounded_by_the_sessions_at_once_and_by_half_of_all(
     few, at_once, seeds, expected
 ):
-    """Networks take batches of four; those of a seed are spread evenly."""
+    """Networks take batches of four; all of them are spread evenly."""
     assert sizes(asked(seeds=seeds, sessions_at_once=at_once), few) == expected
 
 
@@ -150,6 +145,20 @@ def test_a_finished_member_is_not_written_again(pair):
     run_bundle(pair)
     assert files(kept) == before
     assert tables(lost) == expected
+
+
+def test_what_is_left_of_a_bundle_leaves_out_what_is_finished(pair):
+    assert pair.rest.units == pair.units
+    run_bundle(Bundle(pair.units[:1]))
+    assert pair.rest.units == pair.units[1:]
+    run_bundle(pair.rest)
+    assert pair.rest is None
+
+
+def test_a_bundle_that_was_begun_goes_on_with_all_of_its_units(pair):
+    run_bundle(Bundle(pair.units[:1]))
+    pair.checkpoint.write_bytes(b"begun")
+    assert pair.rest is pair
 
 
 def test_a_bundle_that_could_not_be_written_goes_on_from_its_checkpoint(pair):

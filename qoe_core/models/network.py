@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import nn
 
 from qoe_core import checkpoint, paths, training
@@ -21,6 +22,8 @@ from qoe_core.models.interface import Prediction, training_ratings
 from qoe_core.qos import LabelScale, Scaling
 from qoe_core.session import Session
 from qoe_core.train_config import TrainConfig
+
+PREDICTED_S = 8192  # seconds in a batch of predictions, which bounds its memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,16 +150,35 @@ class FittedNetwork:
         return list(made) if self.inputs.frames is None else made
 
     def predict(self, session: Session) -> Prediction:
-        """Scores of one session alone, so that no batch can matter."""
-        device = next(self.module.parameters()).device
-        batch = collate([self.examples([session])[0]]).to(device)
+        """Scores of one session."""
+        return self.predict_all([session])[0]
+
+    def predict_all(self, sessions: Sequence[Session]) -> list[Prediction]:
+        """Scores of each session, which padding changes in the last digits of a float32 at most."""
+        examples, lengths = self.examples(sessions), [session.n_seconds for session in sessions]
+        predictions = {}
+        rest = sorted(range(len(sessions)), key=lengths.__getitem__, reverse=True)
+        while rest:
+            n_at_once = max(1, PREDICTED_S // lengths[rest[0]])
+            places, rest = rest[:n_at_once], rest[n_at_once:]
+            scores = self._scores([examples[place] for place in places])
+            for place, seconds, score in zip(places, *scores, strict=True):
+                predictions[place] = self._unscaled(seconds[: lengths[place]], score)
+        return [predictions[place] for place in range(len(sessions))]
+
+    def _scores(self, examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
+        """Continuous scores, padded, and overall scores, as labels."""
         self.module.eval()
+        batch = collate(examples).to(next(self.module.parameters()).device)
         with torch.inference_mode():
-            continuous, overall = self.module(batch.inputs, batch.valid)
-        seconds = continuous[0].double().cpu().numpy()
+            scores = self.module(batch.inputs, batch.valid)
+        continuous, overall = (tensor.double().cpu().numpy() for tensor in scores)
+        return continuous, overall
+
+    def _unscaled(self, seconds: Float[np.ndarray, " time"], score: float) -> Prediction:
         return Prediction(
             None if self.continuous is None else self.continuous.unscale(seconds),
-            None if self.overall is None else float(self.overall.unscale(overall.item())),
+            None if self.overall is None else float(self.overall.unscale(score)),
         )
 
     def save(self, path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from qoe_core.inputs import FeatureConfig
+from qoe_core.models import network
 from qoe_core.models.network import FittedNetwork
 from qoe_core.models.table_rows import NETWORKS, ModelConfig, build
 from qoe_core.train_config import TrainConfig
@@ -34,6 +35,18 @@ def test_a_saved_network_gives_identical_scores(sessions, tmp_path, name):
     before, after = (model.predict(sessions[-1]) for model in (fitted, loaded))
     np.testing.assert_array_equal(after.continuous, before.continuous)
     assert after.overall == before.overall
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_sessions_predicted_at_once_get_the_scores_that_they_get_alone(
+    sessions, make_session, monkeypatch, name
+):
+    monkeypatch.setattr(network, "PREDICTED_S", 90)  # several batches, and a session beyond it
+    fitted = row(name).fit(sessions[:8], sessions[8:12], seed=0)
+    asked = [make_session(0, 0, seconds=n) for n in (5, 120, 31, 1, 31, 40, 12)]
+    for alone, together in zip(map(fitted.predict, asked), fitted.predict_all(asked), strict=True):
+        np.testing.assert_allclose(together.continuous, alone.continuous, rtol=0, atol=1e-4)
+        assert together.overall == pytest.approx(alone.overall, abs=1e-4)  # of a scale of 100
 
 
 @pytest.mark.parametrize("field", ["rated", "overall"])
