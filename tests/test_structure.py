@@ -13,7 +13,8 @@ from qoe_core.paths import ROOT
 
 # Each station imports only from those before it; a package is one station
 ORDER = [
-    *("paths", "torchvision_schemas", "session", "provenance", "parallel", "datasets", "simulate"),
+    *("paths", "torchvision_schemas", "session", "what_if", "provenance", "parallel"),
+    *("datasets", "simulate"),
     *("library", "overview", "split", "splits", "qos", "batches", "losses", "stack"),
     *("checkpoint", "loading"),
     *("watching", "train_config", "epoch", "training", "videos", "frames", "weights", "backbones"),
@@ -22,7 +23,8 @@ ORDER = [
     *("resampled_metrics", "blocks", "predictions", "ensemble", "runs", "units", "experiment"),
     *("declared_scale", "protocol", "tables", "pooled", "ablation"),
     *("overall_scores", "overall", "trials"),
-    *("claims", "protocol_claims", "ranking", "peer_table", "trained", "cost_accuracy"),
+    *("claims", "protocol_claims", "ranking", "peer_table", "trained", "incremental"),
+    "cost_accuracy",
     *(
         "figures",
         "peer_figures",
@@ -32,7 +34,9 @@ ORDER = [
         "traces",
         "manifest",
         *("attribution", "attention_maps", "pixel_saliency", "events", "sanity"),
+        *("selection", "explanation"),
         "attribution_figures",
+        *("decimation", "explorer_figures", "widgets"),
         "bench_video",
         "bench_training",
         "bench_peers",
