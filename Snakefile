@@ -87,6 +87,13 @@ def is_network(wildcards):
     return wildcards.model.split("-")[0] in NETWORKS
 
 
+def runs_explored(wildcards):
+    """Predictions that a variant's explorer shows first."""
+    given = PARAMS[f"07_explorer--{wildcards.variant}"]
+    models = {*given["models"], given["network"]}
+    return [f"{RUNS}/chapter/{wildcards.variant}/{model}/predictions.parquet" for model in models]
+
+
 def members(wildcards):
     """What an ensemble is the mean of, so that two jobs never train the same networks."""
     member = wildcards.model.removesuffix("-ensemble")
@@ -143,6 +150,7 @@ rule results:
         expand("{figures}/04_traces/{variant}.pdf", figures=FIGURES, variant=variants("04_traces")),
         expand("{figures}/05_protocol/{variant}-splits.pdf", figures=FIGURES, variant=variants("05_protocol")),
         expand("{figures}/06_attention/{variant}.txt", figures=FIGURES, variant=variants("06_attention")),
+        expand("{runs}/notebooks/07_explorer--{variant}.ipynb", runs=RUNS, variant=variants("07_explorer")),
         expand("{figures}/08_ablation/{variant}.csv", figures=FIGURES, variant=variants("08_ablation")),
         expand("{figures}/09_overall/{variant}.csv", figures=FIGURES, variant=variants("09_overall")),
         expand("{figures}/10_peers/{group}.csv", figures=FIGURES, group=peer_groups()),
@@ -259,6 +267,25 @@ rule attention:
         f"{FIGURES}/06_attention/{{variant}}-checks.csv",
         f"{FIGURES}/06_attention/{{variant}}.txt",
         notebook=f"{RUNS}/notebooks/06_attention--{{variant}}.ipynb",
+    shell:
+        PAPERMILL
+
+
+rule explorer:
+    message: "07_explorer: {wildcards.variant}"
+    input:
+        corpus_of,
+        runs_explored,
+        TRAIN_CODE,
+        SHOW_CODE,
+        sources(
+            "runs.py", "trained.py", "attribution.py", "attention_maps.py", "pixel_saliency.py", "selection.py",
+            "explanation.py", "what_if.py", "incremental.py", "decimation.py", "explorer_figures.py", "widgets/*.py",
+        ),
+        notebook="notebooks/07_explorer.ipynb",
+        params="params/07_explorer--{variant}.yaml",
+    output:
+        notebook=f"{RUNS}/notebooks/07_explorer--{{variant}}.ipynb",
     shell:
         PAPERMILL
 

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from qoe_core import extraction, frames
 from qoe_core.attribution import Subject, explaining
-from qoe_core.frames import FrameConfig
 from qoe_core.models.network import FittedNetwork
 from qoe_core.qos import Scaling
 from qoe_core.session import Session
@@ -38,9 +37,15 @@ def sees_frames(network: FittedNetwork, session: Session) -> bool:
 
 
 def saliency(
-    network: FittedNetwork, session: Session, subject: Subject, seconds: Sequence[int]
+    network: FittedNetwork,
+    session: Session,
+    subject: Subject,
+    seconds: Sequence[int],
+    frames_shown: UInt8[Tensor, "time 3 height width"] | None = None,
 ) -> Saliency:
     """Gradient of the subject's score in the pixels (0 to 255) of the chosen seconds.
+
+    Whoever asks again and again gives what `shown` gave, so that the video is decoded once.
 
     Raises:
         ValueError: nothing to look at, a second that the session has not, or features that are not
@@ -58,9 +63,10 @@ def saliency(
             f"{session.n_seconds - 1}"
         )
     function = extraction.functions(network.inputs.frames)[0]
-    shown = _frames(session, function.sampling, seconds)
+    every = shown(network, session) if frames_shown is None else frames_shown
+    chosen = every[list(seconds)]
     normalise, stages = function.model.module
-    pixels = shown.to(function.model.device).float().requires_grad_()
+    pixels = chosen.to(function.model.device).float().requires_grad_()
     with explaining(stages), explaining(subject.module):
         seen = stages((pixels / 255 - normalise.mean) / normalise.std).to(subject.inputs)
         first = network.inputs.n_qos
@@ -72,20 +78,15 @@ def saliency(
         (slopes,) = torch.autograd.grad(subject.score(inputs[None])[0], pixels)
     return Saliency(
         seconds=tuple(seconds),
-        frames=shown.permute(0, 2, 3, 1).numpy(),
+        frames=chosen.permute(0, 2, 3, 1).numpy(),
         strength=slopes.norm(dim=1).double().cpu().numpy(),
     )
 
 
-def _frames(
-    session: Session, sampling: FrameConfig, seconds: Sequence[int]
-) -> UInt8[Tensor, "second 3 height width"]:
-    found = {}
-    for part in frames.seconds(session.video, sampling):
-        for place in range(len(part.frames)):
-            if part.first_second + place in seconds:
-                found[part.first_second + place] = part.frames[place, 0].clone()
-    return torch.stack([found[second] for second in seconds])
+def shown(network: FittedNetwork, session: Session) -> UInt8[Tensor, "time 3 height width"]:
+    """The frame of every second, in the size at which the backbone sees it."""
+    sampling = extraction.functions(network.inputs.frames)[0].sampling
+    return torch.cat([part.frames[:, 0] for part in frames.seconds(session.video, sampling)])
 
 
 def _scaled(

@@ -1,0 +1,96 @@
+"""Why a network says what it says of one session, and of a chosen second of it.
+
+Axes: time = seconds, key = the seconds that are looked at. The network is that of the fold which
+tested the session. Scores and effects are labels on [0, 1]; the true effect of an input is the
+score minus the score with that input at its training mean.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from qoe_core import attribution
+from qoe_core.attention_maps import AttentionMaps, attention_maps
+from qoe_core.attribution import Subject, subject
+from qoe_core.models.dual_attention import DualAttention
+from qoe_core.models.network import FittedNetwork
+from qoe_core.pixel_saliency import saliency, sees_frames, shown
+from qoe_core.session import Session
+from qoe_core.trained import Trained
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Second:
+    """What is known of one second; a network without a part has an empty mapping, or None."""
+
+    attention: Mapping[str, Float[np.ndarray, " key"]]  # by branch and layer
+    effects: Mapping[str, float]  # of each input throughout the session on this second's score
+    frame: UInt8[np.ndarray, "height width 3"] | None
+    strength: Float[np.ndarray, "height width"] | None  # of each pixel of the frame
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Explanation:
+    """One network on one session that it has not seen; made by `explain`."""
+
+    network: FittedNetwork
+    session: Session
+    baseline: Float[np.ndarray, " feat"]
+
+    @cached_property
+    def curves(self) -> dict[str, Float[np.ndarray, " time"]]:
+        """What every second is worth for the mean score, by method of attribution."""
+        return {name: v.numpy() for name, v in attribution.per_second(self._subject()).items()}
+
+    @cached_property
+    def maps(self) -> AttentionMaps | None:
+        """Attention of all seconds; None for a network without attention."""
+        whole = self._subject()
+        return attention_maps(whole) if isinstance(whole.module, DualAttention) else None
+
+    @cached_property
+    def _shown(self) -> UInt8[Tensor, "time 3 height width"]:
+        return shown(self.network, self.session)
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether the network sees the frames of the session."""
+        return sees_frames(self.network, self.session)
+
+    def second(self, second: int) -> Second:
+        """Attention, effects and pixels of one second.
+
+        Raises:
+            ValueError: the session has no such second, or an effect is not a number.
+        """
+        of_second = self._subject(second)
+        effects = attribution.group_effects(of_second).tolist()
+        looked = {} if self.maps is None else self.maps.long_time
+        seen = None
+        if self.has_pixels:
+            seen = saliency(self.network, self.session, of_second, [second], self._shown)
+        return Second(
+            attention={name: weights[second].numpy() for name, weights in looked.items()},
+            effects=dict(zip(of_second.groups, effects, strict=True)),
+            frame=None if seen is None else seen.frames[0],
+            strength=None if seen is None else seen.strength[0],
+        )
+
+    def _subject(self, target: attribution.Target = attribution.MEAN) -> Subject:
+        return subject(self.network, self.session, self.baseline, target)
+
+
+def explain(trained: Trained, session: Session, sessions: Sequence[Session]) -> Explanation:
+    """The network that tested `session`, and its training mean over `sessions` of the data set.
+
+    Raises:
+        ValueError: the session was not tested, or several folds tested it.
+    """
+    fold = trained.fold(session.name)
+    return Explanation(
+        network=trained.network(fold), session=session, baseline=trained.baseline(fold, sessions)
+    )

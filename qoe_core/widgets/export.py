@@ -1,0 +1,91 @@
+"""What the explorer shows, as files under figures/ with their producer."""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib import pyplot as plt
+
+from qoe_core import explorer_figures, figures
+from qoe_core.explanation import Explanation
+from qoe_core.figures import COLOURS, INK, PAGE_IN
+from qoe_core.manifest import Producer
+from qoe_core.selection import Chapter, Selection
+from qoe_core.session import Session
+from qoe_core.traces import Trace
+
+FOLDER = "07_explorer"
+
+
+def producer(selection: Selection, chapter: Chapter, edits: Mapping[str, object]) -> Producer:
+    """Who makes the files: the notebook with the parameters of this view, and its runs."""
+    models = dict.fromkeys([*selection.models, *filter(None, [selection.network])])
+    return Producer(
+        notebook=FOLDER,
+        parameters={**vars(selection), "models": list(selection.models), **edits},
+        runs=chapter.commits(list(models)),
+    )
+
+
+def name(selection: Selection) -> str:
+    """Of the files of a view, without what file systems mind."""
+    session = re.sub(r"[^\w.-]+", "_", selection.session)
+    return f"{selection.dataset}--{selection.split}--{session}"
+
+
+def view(
+    made: Producer,
+    stem: str,
+    *,
+    selection: Selection,
+    chapter: Chapter,
+    trace: Trace,
+    explanation: Explanation | None,
+) -> None:
+    """Export the session as it was played, and the errors of all sessions beside it."""
+    figures.use_style()
+    session = chapter.sessions[selection.session]
+    known = None if explanation is None else explanation.second(selection.second)
+    seen = () if explanation is None else explanation.network.inputs.quality
+    why = f"; why: {selection.network}" if selection.network else ""
+    fig = plt.figure()
+    explorer_figures.draw_view(
+        fig,
+        f"{session.label}, {selection.split}{why}",
+        trace,
+        session,
+        selection.second,
+        metric=next(iter(seen), min(session.quality, default=None)),
+        curves={} if explanation is None else explanation.curves,
+        known=known,
+    )
+    made.figure(fig, stem)
+    plt.close(fig)
+    fig, ax = plt.subplots(figsize=(figures.COLUMN_IN, 2.4))
+    model = selection.models[0]
+    errors = chapter.errors[chapter.errors["model"] == model].reset_index(drop=True)
+    explorer_figures.draw_errors(ax, errors, selection.session)
+    ax.set_title(f"{selection.dataset}, {selection.split}: {model}", fontsize=6)
+    made.figure(fig, f"{stem}-errors")
+    plt.close(fig)
+
+
+def edit(
+    made: Producer,
+    stem: str,
+    edited: Session,
+    before: Float[np.ndarray, " played"],
+    after: Float[np.ndarray, " edited"],
+) -> None:
+    """Export what a network says before and after an edit; stalls are those of the edit."""
+    fig, ax = plt.subplots(figsize=(PAGE_IN, 2.0))
+    figures.shade(ax, edited.stalled)
+    ax.plot(before, color=INK, ls=":", lw=1.2, label="as played")
+    ax.plot(after, color=COLOURS[1], lw=1.4, label="as edited")
+    n_seconds = max(len(before), len(after))
+    ax.set(xlabel="time (s)", ylabel="predicted (label)", xlim=(-0.5, n_seconds - 0.5))
+    ax.set_title(f"{edited.label}: predicted, not rated", fontsize=7)
+    ax.legend()
+    made.figure(fig, f"{stem}-edited")
+    plt.close(fig)

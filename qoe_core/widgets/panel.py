@@ -1,0 +1,103 @@
+"""One second of a session in the browser: its frame with saliency, attention, and effects.
+
+Axes: key = the seconds that are looked at. Effects are changes of this second's score, in labels.
+"""
+
+from io import BytesIO
+
+import ipywidgets
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib import colormaps
+from matplotlib.image import imsave
+from plotly import graph_objects as go
+
+from qoe_core.explanation import Second
+from qoe_core.figures import COLOURS
+
+FRAME_PX = 224
+
+
+class Panel:
+    """What is known of a second, in `box`; a new figure a session, then changed in place."""
+
+    def __init__(self):
+        """Nothing to show yet."""
+        self.heading = ipywidgets.HTML()
+        self.frame = ipywidgets.Image(format="png", width=FRAME_PX)
+        self.place = ipywidgets.Box()
+        self.figure: go.FigureWidget | None = None
+        beside = ipywidgets.HBox([self.frame, self.place])
+        self.box = ipywidgets.VBox([self.heading, beside]).add_class("qoe-panel")
+        self.clear("")
+
+    def clear(self, sentence: str) -> None:
+        """Show nothing, and why."""
+        self.heading.value = sentence
+        self.frame.layout.display = "none"
+        self.place.children = []
+        if self.figure is not None:
+            self.figure.close()
+            self.figure = None
+
+    def show(self, second: int, known: Second) -> None:
+        """Draw one second."""
+        missing = [] if known.attention else ["this model has no attention"]
+        if known.frame is None:
+            missing.append("no frame: the session has no video, or the model does not see it")
+        self.heading.value = f"<b>second {second}</b> {'; '.join(missing)}"
+        self.frame.layout.display = "none" if known.frame is None else ""
+        if known.frame is not None:
+            self.frame.value = png(known.frame, known.strength)
+        drawn = _figure(known)
+        if self.figure is None:
+            self.figure = go.FigureWidget(drawn)
+            self.place.children = [self.figure]
+            return
+        with self.figure.batch_update():
+            for trace, new in zip(self.figure.data, drawn.data, strict=True):
+                trace.update({"x": new.x, "y": new.y})
+
+
+def _figure(known: Second) -> go.Figure:
+    bars = go.Bar(
+        x=list(known.effects.values()),
+        y=list(known.effects),
+        orientation="h",
+        marker_color=COLOURS[0],
+        showlegend=False,
+        xaxis="x2",
+        yaxis="y2",
+    )
+    rows = [
+        go.Scatter(y=weights, x=np.arange(len(weights)), name=name, mode="lines", line_color=colour)
+        for (name, weights), colour in zip(known.attention.items(), COLOURS, strict=False)
+    ]
+    return go.Figure(data=[bars, *rows], layout=_layout())
+
+
+def png(
+    frame: UInt8[np.ndarray, "height width 3"], strength: Float[np.ndarray, "height width"]
+) -> bytes:
+    """The frame in grey under its saliency, as `attribution_figures.draw_saliency` shows it."""
+    share = np.clip(strength / (np.percentile(strength, 99) or 1.0), 0, 1)[..., None]
+    grey = frame.mean(axis=2, keepdims=True) / 255
+    colour = colormaps["inferno"](share[..., 0])[..., :3]
+    written = BytesIO()
+    imsave(written, grey + 0.75 * share * (colour - grey), format="png")
+    return written.getvalue()
+
+
+def _layout() -> dict[str, object]:
+    return {
+        "xaxis": {"title": {"text": "second that is looked at"}, "anchor": "y", "domain": [0.6, 1]},
+        "yaxis": {"title": {"text": "attention"}, "anchor": "x", "rangemode": "tozero"},
+        "xaxis2": {"title": {"text": "effect (label)"}, "anchor": "y2", "domain": [0.12, 0.48]},
+        "yaxis2": {"anchor": "x2", "autorange": "reversed"},
+        "template": "plotly_white",
+        "height": 280,
+        "width": 820,
+        "margin": {"l": 60, "r": 10, "t": 10, "b": 40},
+        "showlegend": True,
+        "legend": {"font": {"size": 10}},
+    }
