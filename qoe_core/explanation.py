@@ -43,8 +43,12 @@ class Explanation:
 
     @cached_property
     def curves(self) -> dict[str, Float[np.ndarray, " time"]]:
-        """What every second is worth for the mean score, by method of attribution."""
-        return {name: v.numpy() for name, v in attribution.per_second(self._subject()).items()}
+        """What every second contributes to the mean score, by method of attribution.
+
+        The gradient's norm is no contribution and is left to 06_attention.
+        """
+        found = attribution.per_second(self._subject())
+        return {name: values.numpy() for name, values in found.items() if name != "gradient"}
 
     @cached_property
     def maps(self) -> AttentionMaps | None:

@@ -114,7 +114,7 @@ def draw_errors(ax: Axes, table: pd.DataFrame, session: str) -> None:
 def _check(trace: Trace, session: Session, second: int, metric: str | None) -> None:
     if trace.session != session.name:
         raise ValueError(f"the trace is of {trace.session!r}, expected that of {session.name!r}")
-    if not 0 <= second < session.n_seconds - 1:
+    if not 0 <= second < session.n_seconds:
         raise ValueError(
             f"{session.label} has no second {second}, expected 0 to {session.n_seconds - 1}"
         )

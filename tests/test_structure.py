@@ -40,6 +40,7 @@ ORDER = [
         "bench_video",
         "bench_training",
         "bench_peers",
+        "bench_explorer",
         "bench",
         "profile",
     ),

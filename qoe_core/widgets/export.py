@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from qoe_core import explorer_figures, figures
 from qoe_core.explanation import Explanation
@@ -49,7 +49,7 @@ def view(
     known = None if explanation is None else explanation.second(selection.second)
     seen = () if explanation is None else explanation.network.inputs.quality
     why = f"; why: {selection.network}" if selection.network else ""
-    fig = plt.figure()
+    fig = Figure()
     explorer_figures.draw_view(
         fig,
         f"{session.label}, {selection.split}{why}",
@@ -61,14 +61,13 @@ def view(
         known=known,
     )
     made.figure(fig, stem)
-    plt.close(fig)
-    fig, ax = plt.subplots(figsize=(figures.COLUMN_IN, 2.4))
+    fig = Figure(figsize=(figures.COLUMN_IN, 2.4))
+    ax = fig.subplots()
     model = selection.models[0]
     errors = chapter.errors[chapter.errors["model"] == model].reset_index(drop=True)
     explorer_figures.draw_errors(ax, errors, selection.session)
-    ax.set_title(f"{selection.dataset}, {selection.split}: {model}", fontsize=6)
+    ax.set_title(f"{selection.dataset}, {selection.split}: {model}", fontsize=6, loc="left")
     made.figure(fig, f"{stem}-errors")
-    plt.close(fig)
 
 
 def edit(
@@ -79,7 +78,8 @@ def edit(
     after: Float[np.ndarray, " edited"],
 ) -> None:
     """Export what a network says before and after an edit; stalls are those of the edit."""
-    fig, ax = plt.subplots(figsize=(PAGE_IN, 2.0))
+    fig = Figure(figsize=(PAGE_IN, 2.0))
+    ax = fig.subplots()
     figures.shade(ax, edited.stalled)
     ax.plot(before, color=INK, ls=":", lw=1.2, label="as played")
     ax.plot(after, color=COLOURS[1], lw=1.4, label="as edited")
@@ -88,4 +88,3 @@ def edit(
     ax.set_title(f"{edited.label}: predicted, not rated", fontsize=7)
     ax.legend()
     made.figure(fig, f"{stem}-edited")
-    plt.close(fig)
