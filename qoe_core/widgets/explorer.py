@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 import numpy as np
 from jaxtyping import Float
+from matplotlib.figure import Figure
 
 from qoe_core import library
 from qoe_core.explanation import Explanation, explain
@@ -67,7 +68,7 @@ class Explorer(ipywidgets.VBox):
         """Short: what is stored with a notebook."""
         return f"Explorer({self.selection})"
 
-    def attempt(self, action: Callable[..., None], *arguments: object) -> None:
+    def attempt(self, action: Callable[..., object], *arguments: object) -> None:
         """Do it, and tell in the status line what was refused."""
         self.tell("")
         try:
@@ -79,7 +80,7 @@ class Explorer(ipywidgets.VBox):
         """Show a sentence in the status line, as text and never as markup."""
         self.status.value = html.escape(sentence)
 
-    def export(self, page: bool = False) -> None:
+    def export(self, page: bool = False) -> Figure:
         """Write the view to figures/: PDF and PNG; with `page` also the timeline as HTML.
 
         Raises:
@@ -91,12 +92,13 @@ class Explorer(ipywidgets.VBox):
         stalls = {"stalls": self.edits.session.stalls.tolist()} if self.edits.is_edited else {}
         made = export.producer(self.selection, self.chapter, stalls)
         shown = {"selection": self.selection, "chapter": self.chapter, "trace": self.trace}
-        export.view(made, stem, **shown, explanation=self.explanation)
+        fig = export.view(made, stem, **shown, explanation=self.explanation)
         if self.edits.is_edited:
             export.edit(made, stem, self.edits.session, *self.before_and_after())
         if page:
             made.text(self.timeline.as_page(), f"{stem}.html")
         self.tell(f"exported {stem} to figures/{export.FOLDER}/")
+        return fig
 
     def look_at(self, second: int) -> None:
         """What a click on a second does."""
