@@ -176,7 +176,8 @@ def _figure(view: View) -> go.Figure:
 
 def _slot(line: Line, n_seconds: int) -> go.Scatter:
     second, values = decimated(line.values, N_POINTS, 0, n_seconds - 1)
-    return go.Scatter(**_style(line), x=second, y=values)
+    # said of every line, since a slot may have been hidden before
+    return go.Scatter(**_style(line), x=second, y=values, visible=True)
 
 
 def _ends(stalls: Float[np.ndarray, "stall 2"]) -> Float[np.ndarray, "stall 2"]:
@@ -222,6 +223,7 @@ def _layout() -> dict[str, object]:
         "hoversubplots": "axis",
         "template": "plotly_white",
         "height": 640,
+        "width": 1080,
         "margin": {"l": 60, "r": 10, "t": 36, "b": 40},
         "dragmode": "pan",
     }
