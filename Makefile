@@ -1,21 +1,24 @@
 # Every target installs what it needs into .venv, once, and again when the two files below change.
 
 PYTHON ?= python3
+PORT ?= 8866
 BIN := .venv/bin
 TEST_RUNS := $(CURDIR)/runs/test
 SIMULATED := env -u QOE_DATA QOE_RUNS="$(TEST_RUNS)" QOE_FIGURES="$(TEST_RUNS)/figures"
 # Without progress bars, which no stored notebook has
 PYTEST_NOTEBOOKS := $(SIMULATED) TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval-current-env notebooks
-STRIP := $(BIN)/nbstripout --drop-output-type stream:stderr --keep-output --keep-count --keep-id
+STRIP := $(BIN)/nbstripout --drop-output-type stream:stderr --keep-output --keep-count --keep-id \
+	--extra-keys metadata.widgets
 
 .DEFAULT_GOAL := help
-.PHONY: help results test check notebooks strict store lab bench profile clean unit-tests simulated-chapter
+.PHONY: help results test check notebooks strict store browser lab explore bench profile clean \
+	unit-tests simulated-chapter
 .NOTPARALLEL:
 
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 # Small models are slower on many threads, and several run at once
-results test notebooks strict store bench profile: export OMP_NUM_THREADS = 1
-results test notebooks strict store bench profile: export MKL_NUM_THREADS = 1
+results test notebooks strict store browser explore bench profile: export OMP_NUM_THREADS = 1
+results test notebooks strict store browser explore bench profile: export MKL_NUM_THREADS = 1
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +51,7 @@ results: .venv/.installed  ## make every figure and table of the chapter; goes o
 	$(call chapter)
 	@$(BIN)/python -m qoe_core.manifest
 
-test: unit-tests notebooks  ## run all tests, then every notebook on simulated sessions
+test: unit-tests notebooks browser  ## run all tests, then every notebook on simulated sessions
 
 unit-tests: .venv/.installed
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests qoe_core
@@ -73,8 +76,17 @@ store: simulated-chapter  ## run every notebook with its defaults and keep the o
 		--inplace --log-level WARN *.ipynb
 	@$(STRIP) notebooks/*.ipynb
 
+browser: simulated-chapter  ## use the explorer in a browser, as tests
+	@$(SIMULATED) QOE_SCREENSHOTS="$(TEST_RUNS)/screenshots" $(BIN)/python -m pytest -rs tests/browser
+
 lab: .venv/.installed  ## open JupyterLab on this machine, kernel "QoE"
-	@exec $(BIN)/jupyter lab --ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root)
+	@exec $(BIN)/jupyter lab --ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) \
+		--ServerApp.jpserver_extensions=voila.server_extension=False
+
+# A mistake in the settings ends voila, which would otherwise go on without them
+explore: .venv/.installed explore/voila.py  ## the explorer as a local web page; PORT=8866
+	@TRAITLETS_APPLICATION_RAISE_CONFIG_FILE_ERROR=1 exec setpriv --pdeathsig TERM $(BIN)/voila \
+		--Voila.config_file_paths=explore --port=$(PORT) notebooks/07_explorer.ipynb
 
 bench: .venv/.installed  ## measure speed and memory
 	@$(BIN)/python -m qoe_core.bench
