@@ -14,6 +14,7 @@ from qoe_core.session import Session
 
 STEP_S = 0.1
 INSERTED_S = 2.0  # length of a new stall
+GRID_DIGITS = 2  # of the decimal logarithm of a bitrate
 
 
 class Edits:
@@ -28,7 +29,12 @@ class Edits:
         self.length = ipywidgets.FloatSlider(description="lasts (s)", **slider)
         self.range = ipywidgets.IntRangeSlider(description="seconds", min=0, max=0, layout=wide)
         self.bitrate = ipywidgets.FloatLogSlider(
-            description="kbit/s", min=1, max=5, step=0.01, readout_format=".0f", layout=wide
+            description="kbit/s",
+            min=1,
+            max=5,
+            step=10**-GRID_DIGITS,
+            readout_format=".0f",
+            layout=wide,
         )
         self.buttons = {
             name: ipywidgets.Button(description=name, layout=ipywidgets.Layout(width="106px"))
@@ -57,7 +63,9 @@ class Edits:
             self.range.max = session.n_seconds - 1
             self.range.value = 0, session.n_seconds - 1
             if session.bitrate_kbps is not None:
-                self.bitrate.value = float(np.median(session.bitrate_kbps[session.stalled < 1]))
+                played = np.median(session.bitrate_kbps[session.stalled < 1])
+                # on the slider's own grid: a browser would put it there and say it was moved
+                self.bitrate.value = 10 ** float(np.round(np.log10(played), GRID_DIGITS))
         self._fill(0)
 
     @property

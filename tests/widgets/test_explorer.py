@@ -136,6 +136,14 @@ def test_a_bitrate_is_changed_in_its_range_only(explorer):
     assert np.flatnonzero(changed).tolist() == [8, 9]
 
 
+def test_a_bitrate_is_offered_on_the_grid_of_its_slider(explorer):
+    """A browser puts it there otherwise, which looks like an edit."""
+    steps = np.log10(explorer.edits.bitrate.value) / explorer.edits.bitrate.step
+    assert steps == pytest.approx(round(steps), abs=1e-6)
+    played = np.median(SESSIONS[1].bitrate_kbps[SESSIONS[1].stalled < 1])
+    assert explorer.edits.bitrate.value == pytest.approx(played, rel=0.012)
+
+
 def test_deleting_and_resetting_bring_the_played_session_back(explorer):
     before = drawn(explorer)
     explorer.edits.buttons["delete"].click()
