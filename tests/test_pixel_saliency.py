@@ -13,7 +13,7 @@ from qoe_core.extraction import VideoConfig
 from qoe_core.inputs import FeatureConfig, features
 from qoe_core.models.network import FittedNetwork
 from qoe_core.motion import MotionConfig
-from qoe_core.pixel_saliency import saliency, sees_frames
+from qoe_core.pixel_saliency import saliency, sees_frames, shown
 from qoe_core.qos import LabelScale, Scaling
 from tests.clips import film
 
@@ -96,6 +96,14 @@ def test_frames_are_those_of_the_chosen_seconds_in_their_order(network, session)
     (alone,) = saliency(network, session, subject(network, session), [1]).frames
     np.testing.assert_array_equal(both.frames[1], alone)
     assert not np.array_equal(*both.frames)
+
+
+def test_frames_that_were_decoded_before_give_the_same(network, session):
+    of = subject(network, session)
+    once = saliency(network, session, of, [2, 0])
+    again = saliency(network, session, of, [2, 0], shown(network, session))
+    np.testing.assert_array_equal(again.frames, once.frames)
+    np.testing.assert_array_equal(again.strength, once.strength)
 
 
 def test_pixels_of_a_second_that_the_score_does_not_see_have_no_strength(network, session):
