@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from qoe_core import attribution
+from qoe_core import attribution, frames
 from qoe_core.attention_maps import AttentionMaps, attention_maps
 from qoe_core.attribution import Subject, subject
+from qoe_core.frames import FrameConfig
 from qoe_core.models.dual_attention import DualAttention
 from qoe_core.models.network import FittedNetwork
 from qoe_core.pixel_saliency import saliency, sees_frames, shown
 from qoe_core.session import Session
 from qoe_core.trained import Trained
+
+PLAIN = FrameConfig(height=180, width=320)  # of a frame that the network does not see
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,8 +33,8 @@ class Second:
 
     attention: Mapping[str, Float[np.ndarray, " key"]]  # by branch and layer
     effects: Mapping[str, float]  # of each input throughout the session on this second's score
-    frame: UInt8[np.ndarray, "height width 3"] | None
-    strength: Float[np.ndarray, "height width"] | None  # of each pixel of the frame
+    frame: UInt8[np.ndarray, "height width 3"] | None  # of the session's video
+    strength: Float[np.ndarray, "height width"] | None  # of each pixel, if the network sees them
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,7 +62,10 @@ class Explanation:
 
     @cached_property
     def _shown(self) -> UInt8[Tensor, "time 3 height width"]:
-        return shown(self.network, self.session)
+        if self.has_pixels:
+            return shown(self.network, self.session)
+        parts = frames.seconds(self.session.video, PLAIN)
+        return torch.cat([part.frames[:, 0] for part in parts])
 
     @property
     def has_pixels(self) -> bool:
@@ -74,14 +81,17 @@ class Explanation:
         of_second = self._subject(second)
         effects = attribution.group_effects(of_second).tolist()
         looked = {} if self.maps is None else self.maps.long_time
-        seen = None
+        frame = strength = None
         if self.has_pixels:
             seen = saliency(self.network, self.session, of_second, [second], self._shown)
+            frame, strength = seen.frames[0], seen.strength[0]
+        elif self.session.video is not None:
+            frame = self._shown[second].permute(1, 2, 0).numpy()
         return Second(
             attention={name: weights[second].numpy() for name, weights in looked.items()},
             effects=dict(zip(of_second.groups, effects, strict=True)),
-            frame=None if seen is None else seen.frames[0],
-            strength=None if seen is None else seen.strength[0],
+            frame=frame,
+            strength=strength,
         )
 
     def _subject(self, target: attribution.Target = attribution.MEAN) -> Subject:

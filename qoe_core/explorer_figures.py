@@ -158,11 +158,20 @@ def _draw_second(part: SubFigure, session: Session, second: int, known: Second) 
     axes = part.subplots(1, len(widths), squeeze=False, gridspec_kw=ratios)[0]
     panels = dict(zip(widths, axes, strict=True))
     if known.frame is not None:
-        draw_saliency(panels["frame"], known.frame, known.strength)
-        panels["frame"].set_title(f"second {second}, pixels", fontsize=6)
+        _draw_frame(panels["frame"], second, known)
     if known.attention:
         _draw_attention(panels["attention"], session, second, known.attention)
     _draw_bars(panels["effects"], second, known.effects)
+
+
+def _draw_frame(ax: Axes, second: int, known: Second) -> None:
+    """With its saliency where the network sees it."""
+    if known.strength is None:
+        ax.imshow(known.frame)
+        ax.set(xticks=[], yticks=[])
+    else:
+        draw_saliency(ax, known.frame, known.strength)
+    ax.set_title(f"second {second}, {'frame' if known.strength is None else 'pixels'}", fontsize=6)
 
 
 def _draw_attention(

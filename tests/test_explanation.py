@@ -1,13 +1,19 @@
 """Why a network says something: the same numbers as the functions that it asks give."""
 
+import dataclasses
+from io import BytesIO
+
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
-from qoe_core import attribution, runs
+from qoe_core import attribution, frames, runs
 from qoe_core.attention_maps import attention_maps
 from qoe_core.attribution import TRUTH, subject
-from qoe_core.explanation import explain
+from qoe_core.explanation import PLAIN, explain
 from qoe_core.trained import Trained
+from qoe_core.widgets.panel import png
+from tests.clips import film
 from tests.explored import NAMES, SESSIONS, WHERE, run_all
 
 
@@ -58,6 +64,16 @@ def test_a_network_without_attention_has_none_and_still_has_effects(made):
     assert set(found.effects) == {"indicator", "recency", "vmaf"}
     assert found.frame is None
     assert found.strength is None
+
+
+def test_a_frame_of_the_video_is_shown_though_the_network_does_not_see_it(made, tmp_path):
+    filmed = dataclasses.replace(SESSIONS[1], video=film(tmp_path / "film.mp4", 12, seed=3))
+    found = dataclasses.replace(made("gru"), session=filmed).second(5)
+    decoded = np.concatenate([part.frames.numpy() for part in frames.seconds(filmed.video, PLAIN)])
+    np.testing.assert_array_equal(found.frame, decoded[5, 0].transpose(1, 2, 0))
+    assert found.strength is None
+    plain = imread(BytesIO(png(found.frame, None)))
+    np.testing.assert_allclose(255 * plain[..., :3], found.frame, atol=0.5)
 
 
 def test_a_second_beyond_the_session_is_refused(made, refuses):

@@ -170,6 +170,13 @@ def test_a_network_that_sees_frames_shows_its_frame_first(session, known):
     assert len(others) == 2
 
 
+def test_a_frame_that_the_network_does_not_see_is_shown_as_it_is(session, known):
+    frame = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    (shown, *_) = view(session, known=dataclasses.replace(known, frame=frame)).subfigs[1].axes
+    np.testing.assert_array_equal(shown.images[0].get_array(), frame)
+    assert shown.get_title() == "second 6, frame"
+
+
 def test_many_inputs_get_the_room_that_their_names_need(session, known):
     many = dataclasses.replace(known, effects={f"input {i}": 0.1 for i in range(20)})
     few, more = (view(session, known=each).get_size_inches()[1] for each in (known, many))

@@ -15,7 +15,7 @@ from plotly import graph_objects as go
 from qoe_core.explanation import Second
 from qoe_core.figures import COLOURS
 
-FRAME_PX = 224
+FRAME_PX = 280
 
 
 class Panel:
@@ -44,7 +44,9 @@ class Panel:
         """Draw one second."""
         missing = [] if known.attention else ["this model has no attention"]
         if known.frame is None:
-            missing.append("no frame: the session has no video, or the model does not see it")
+            missing.append("no frame: the session has no video")
+        elif known.strength is None:
+            missing.append("no saliency: this model does not see the frame")
         self.heading.value = f"<b>second {second}</b> {'; '.join(missing)}"
         self.frame.layout.display = "none" if known.frame is None else ""
         if known.frame is not None:
@@ -77,13 +79,17 @@ def _figure(known: Second) -> go.Figure:
 
 
 def png(
-    frame: UInt8[np.ndarray, "height width 3"], strength: Float[np.ndarray, "height width"]
+    frame: UInt8[np.ndarray, "height width 3"],
+    strength: Float[np.ndarray, "height width"] | None,
 ) -> bytes:
-    """The frame in grey under its saliency, as `attribution_figures.draw_saliency` shows it."""
+    """The frame; in grey under its saliency, if any, as `attribution_figures.draw_saliency`."""
+    written = BytesIO()
+    if strength is None:
+        imsave(written, frame, format="png")
+        return written.getvalue()
     share = np.clip(strength / (np.percentile(strength, 99) or 1.0), 0, 1)[..., None]
     grey = frame.mean(axis=2, keepdims=True) / 255
     colour = colormaps["inferno"](share[..., 0])[..., :3]
-    written = BytesIO()
     imsave(written, grey + 0.75 * share * (colour - grey), format="png")
     return written.getvalue()
 
