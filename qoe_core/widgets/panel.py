@@ -24,7 +24,8 @@ class Panel:
     def __init__(self):
         """Nothing to show yet."""
         self.heading = ipywidgets.HTML()
-        self.frame = ipywidgets.Image(format="png", width=FRAME_PX)
+        size = ipywidgets.Layout(width=f"{FRAME_PX}px", height="auto", align_self="flex-start")
+        self.frame = ipywidgets.Image(format="png", layout=size)
         self.place = ipywidgets.Box()
         self.figure: go.FigureWidget | None = None
         beside = ipywidgets.HBox([self.frame, self.place])
@@ -102,8 +103,8 @@ def _layout() -> dict[str, object]:
         "yaxis2": {"anchor": "x2", "autorange": "reversed"},
         "template": "plotly_white",
         "height": 280,
-        "width": 820,
-        "margin": {"l": 60, "r": 10, "t": 10, "b": 40},
+        "width": 740,
+        "margin": {"l": 60, "r": 10, "t": 30, "b": 40},
         "showlegend": True,
-        "legend": {"font": {"size": 10}},
+        "legend": {"font": {"size": 10}, "orientation": "h", "x": 0.6, "y": 1.15},
     }

@@ -26,6 +26,7 @@ N_LINES = 24  # that one view can hold
 N_POINTS = 2000  # of a line, at most, on screen at once
 DRAGGED_S = 0.05  # less is the rounding of a pixel
 STALL = {"type": "rect", "yref": STRIP_AXIS, "y0": 0, "y1": 1, "fillcolor": "#777777"}
+CURSOR = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"color": COLOURS[1]}}
 SHADE = "rgba(90,90,90,0.18)"
 
 
@@ -118,7 +119,7 @@ class Timeline:
         """Move the line of the chosen second."""
         self._view = dataclasses.replace(self._view, second=second)
         with self._quietly():
-            self.figure.data[-1].x = (second, second)
+            self.figure.layout.shapes = _shapes(self._view)
 
     def as_page(self) -> str:
         """The figure as an HTML page that needs nothing else."""
@@ -138,13 +139,15 @@ class Timeline:
         """A drag may change the height of a stall as well, so its shape is drawn again."""
         if self._changing:
             return
-        was = self._view.stalls
         now = np.array([sorted((float(shape.x0), float(shape.x1))) for shape in shapes])
-        moved = np.abs(now - _ends(was)).max(axis=1)
+        was = np.vstack([_ends(self._view.stalls), [self._view.second] * 2])
+        moved = np.abs(now - was).max(axis=1)
         with self._quietly():
-            self.figure.layout.shapes = _shapes(was)
-        if moved.max() > DRAGGED_S:
-            number = int(moved.argmax())
+            self.figure.layout.shapes = _shapes(self._view)
+        number = int(moved.argmax())
+        if number == len(self._view.stalls):
+            self._on_second(round(now[number].mean()))
+        elif moved[number] > DRAGGED_S:
             self._on_drag(number, *(float(s) for s in now[number]))
 
     def _zoomed(self, _, shown) -> None:
@@ -159,19 +162,20 @@ def _figure(view: View) -> go.Figure:
     n_seconds = max(len(line.values) for line in view.lines)
     slots = [_slot(line, n_seconds) for line in view.lines]
     slots += [go.Scatter(visible=False)] * (N_LINES - len(slots))
-    silent = {"yaxis": PAGE_AXIS, "mode": "lines", "hoverinfo": "skip", "showlegend": False}
     shade = go.Scatter(
-        **silent,
+        yaxis=PAGE_AXIS,
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
         x=[x for start, end in _ends(view.stalls) for x in (start, start, end, end, None)],
         y=[0, 1, 1, 0, None] * len(view.stalls),
         fill="toself",
         fillcolor=SHADE,
         line_width=0,
     )
-    cursor = go.Scatter(**silent, x=(view.second, view.second), y=(0, 1), line_color=COLOURS[1])
-    layout = _layout() | {"title": {"text": view.title}, "shapes": _shapes(view.stalls)}
+    layout = _layout() | {"title": {"text": view.title}, "shapes": _shapes(view)}
     layout["xaxis"] |= {"range": (-0.5, n_seconds - 0.5)}
-    return go.Figure(data=[*slots, shade, cursor], layout=layout)
+    return go.Figure(data=[*slots, shade], layout=layout)
 
 
 def _slot(line: Line, n_seconds: int) -> go.Scatter:
@@ -184,8 +188,10 @@ def _ends(stalls: Float[np.ndarray, "stall 2"]) -> Float[np.ndarray, "stall 2"]:
     return np.column_stack([stalls[:, 0], stalls.sum(axis=1)])
 
 
-def _shapes(stalls: Float[np.ndarray, "stall 2"]) -> list[dict[str, object]]:
-    return [STALL | {"x0": start, "x1": end} for start, end in _ends(stalls)]
+def _shapes(view: View) -> list[dict[str, object]]:
+    """Stalls, then the chosen second, which can be dragged as well."""
+    stalls = [STALL | {"x0": start, "x1": end} for start, end in _ends(view.stalls)]
+    return [*stalls, CURSOR | {"x0": view.second, "x1": view.second}]
 
 
 def _style(line: Line) -> dict[str, object]:

@@ -63,7 +63,7 @@ def test_a_session_is_drawn_with_rating_predictions_playback_and_what_seconds_ar
 def test_a_click_on_a_second_shows_that_second(explorer):
     explorer.look_at(9)
     assert "second 9" in explorer.panel.heading.value
-    assert tuple(explorer.timeline.figure.data[-1].x) == (9, 9)
+    assert explorer.timeline.figure.layout.shapes[-1].x0 == 9
     effects = explorer.explanation.second(9).effects
     np.testing.assert_allclose(explorer.panel.figure.data[0].x, list(effects.values()))
     assert yaml.safe_load(explorer.yaml.value)["second"] == 9
@@ -113,8 +113,17 @@ def test_a_dragged_stall_is_moved_and_its_shape_put_right(explorer):
     shapes[0] |= {"x0": 8.0, "x1": 10.5, "y0": 0.4, "y1": 1.3}
     explorer.timeline.figure.layout.shapes = shapes
     np.testing.assert_allclose(explorer.edits.session.stalls, [[8.0, 2.5]])
-    (shape,) = explorer.timeline.figure.layout.shapes
+    shape, _ = explorer.timeline.figure.layout.shapes
     assert (shape.x0, shape.x1, shape.y0, shape.y1) == (8.0, 10.5, 0, 1)
+
+
+def test_the_line_of_the_chosen_second_can_be_dragged_too(explorer):
+    shapes = [shape.to_plotly_json() for shape in explorer.timeline.figure.layout.shapes]
+    shapes[-1] |= {"x0": 8.2, "x1": 8.2}
+    explorer.timeline.figure.layout.shapes = shapes
+    assert "second 8" in explorer.panel.heading.value
+    assert explorer.timeline.figure.layout.shapes[-1].x0 == 8
+    assert explorer.edits.session is SESSIONS[1]
 
 
 def test_a_stall_dragged_at_its_edge_becomes_longer(explorer):
