@@ -50,11 +50,12 @@ def view(
     session = chapter.sessions[selection.session]
     known = None if explanation is None else explanation.second(selection.second)
     seen = () if explanation is None else explanation.network.inputs.quality
-    why = f"; why: {selection.network}" if selection.network else ""
+    # predictions are means over seeds, reasons are those of one network
+    by = f"; why: {selection.network}, seed {selection.seed}" if selection.network else ""
     with _drawn() as fig:
         explorer_figures.draw_view(
             fig,
-            f"{session.label}, {selection.split}{why}",
+            f"{session.label}, {selection.split}{by}",
             trace,
             session,
             selection.second,
