@@ -50,18 +50,36 @@ def gone(process):
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
+def stopped_amid(running, folder):
+    """Stop all processes where a bundle of two is finished and another one begun; else go on."""
+    if not (finished(folder) and begun(folder)):
+        return False
+    processes = [psutil.Process(running.pid)]
+    processes += processes[0].children(recursive=True)
+    for process in processes:
+        process.suspend()
+    if len(finished(folder)) in range(2, N_CONTENTS, 2) and begun(folder):
+        return True
+    for process in processes:
+        process.resume()
+    return False
+
+
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
     """Runs folder of an experiment killed amid two workers, its children, finished and begun."""
     folder = tmp_path_factory.mktemp("killed")
     environment = {**os.environ, "QOE_RUNS": str(folder)}
     running = subprocess.Popen([sys.executable, __file__], env=environment)
-    while running.poll() is None and not (finished(folder) and begun(folder)):
+    while running.poll() is None and not stopped_amid(running, folder):
         time.sleep(0.01)
     children = psutil.Process(running.pid).children(recursive=True)
+    state = finished(folder), begun(folder)
     running.kill()
     running.wait()
-    return folder, children, finished(folder), begun(folder)
+    for child in children:
+        child.resume()  # to see that its parent is gone
+    return folder, children, *state
 
 
 @pytest.fixture(scope="module")
