@@ -105,7 +105,9 @@ def _batches(
     return in_turn(torch.randperm(len(lengths), generator=drawn).tolist(), config.batch_size)
 
 
-def _noisy(examples: Sequence[Example], noise: float, drawn: torch.Generator) -> list[Example]:
+def _noisy(examples: Sequence[Example], noise: float, drawn: torch.Generator) -> Sequence[Example]:
+    if not noise:
+        return examples
     added = [noise * torch.randn(e.inputs.shape, generator=drawn) for e in examples]
     pairs = zip(examples, added, strict=True)
     return [dataclasses.replace(example, inputs=example.inputs + n) for example, n in pairs]

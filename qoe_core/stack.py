@@ -106,13 +106,15 @@ class AdamW:
         on = active.to(gradient.dtype)
         self.n_steps += on
         n_steps = self.n_steps.clamp(min=1)
-        self.first += (1 - BETAS[0]) * on[:, None] * (gradient - self.first)
-        self.second += (1 - BETAS[1]) * on[:, None] * (gradient.square() - self.second)
+        self.first.lerp_(gradient, (1 - BETAS[0]) * on[:, None])
+        self.second.lerp_(gradient.square(), (1 - BETAS[1]) * on[:, None])
         # 1 - beta ** n_steps, which would lose half of its digits in single precision
         first, second = (-torch.expm1(n_steps * math.log(beta)) for beta in BETAS)
         lengths, scale = on * rates / first, second.sqrt()[:, None]
         self.weights *= 1 - (on * rates * self.weight_decay)[:, None]
-        self.weights -= lengths[:, None] * self.first / (self.second.sqrt() / scale + EPSILON)
+        moved = self.second.sqrt().div_(scale).add_(EPSILON)
+        torch.div(self.first, moved, out=moved)
+        self.weights -= moved.mul_(lengths[:, None])
 
 
 def clipped(

@@ -77,7 +77,7 @@ def effective(module):
     rounding and AdamW walks them at random."""
     weights = []
     for name, tensor in module.named_parameters():
-        if name.endswith("attention.project.bias"):
+        if name.endswith("project.bias"):
             queries, _, values = tensor.chunk(3)
             tensor = torch.cat([queries, values])
         weights.append(tensor.detach().flatten())

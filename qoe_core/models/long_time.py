@@ -57,7 +57,7 @@ class LongTime(nn.Module):
 
         Args:
             inputs: seconds `first`, `first` + 1, ... of the sessions.
-            valid: False on padding, which nobody looks at.
+            valid: False on padding, behind the last second of a session; no second looks at it.
             seen: what an earlier call kept; all of those seconds exist.
             first: the number of seconds before `inputs`.
 
@@ -65,30 +65,31 @@ class LongTime(nn.Module):
             ValueError: more seconds than there are learned positions.
         """
         n_seconds = inputs.shape[1]
-        n_seen = 0 if seen is None else seen[0].keys.shape[-2]
+        n_seen = 0 if seen is None else seen[0].keys.shape[-1]
         keys = torch.arange(-n_seen, n_seconds, device=inputs.device)
         ahead = keys - keys[n_seen:, None]  # (time, key), in seconds
-        allowed, bias = self._allowed(valid, ahead), self._bias(ahead)
+        bias = self._fading(ahead).masked_fill(~self._allowed(valid, ahead), -torch.inf)
         states = self.dropout(self._placed(inputs, first))
         weights, kept = [], []
         for number, layer in enumerate(self.layers):
-            states, looked, known = layer(states, allowed, seen and seen[number], bias)
+            states, looked, known = layer(states, bias, seen and seen[number])
             weights.append(looked)
             kept.append(known if self.span is None else _last(known, self.span - 1))
         return functional.selu(self.regress(states)) + states, weights, kept
 
-    def _allowed(self, valid: Tensor, ahead: Tensor) -> Bool[Tensor, "batch time key"]:
+    def _allowed(self, valid: Tensor, ahead: Tensor) -> Bool[Tensor, "#batch #head time key"]:
         near = ahead > -(self.span or math.inf)
         if self.causal:
-            near &= ahead <= 0
+            # padding lies ahead of every second that exists
+            return (near & (ahead <= 0))[None, None]
         n_seen = ahead.shape[1] - valid.shape[1]
         exists = torch.cat([valid.new_ones(len(valid), n_seen), valid], dim=1)
         # padding looks at itself, so that no row is empty
-        return near & exists[:, None] | (ahead == 0)
+        return (near & exists[:, None] | (ahead == 0)).unsqueeze(1)
 
-    def _bias(self, ahead: Tensor) -> Float[Tensor, "head time key"] | None:
+    def _fading(self, ahead: Tensor) -> Float[Tensor, "#head time key"]:
         if self.positions != "recency":
-            return None
+            return torch.zeros_like(ahead, dtype=torch.float32)[None]
         n_heads = self.layers[0].attention.n_heads
         fading = torch.tensor([MEMORY_S[head % len(MEMORY_S)] for head in range(n_heads)])
         return -ahead.abs() / fading.to(ahead.device)[:, None, None]
@@ -125,12 +126,11 @@ class Encoder(nn.Module):
     def forward(
         self,
         states: Float[Tensor, "batch time width"],
-        allowed: Bool[Tensor, "batch time key"],
+        bias: Float[Tensor, "#batch #head time key"],
         seen: Seen | None = None,
-        bias: Float[Tensor, "head time key"] | None = None,
     ) -> tuple[Float[Tensor, "batch time width"], Float[Tensor, "batch head time key"], Seen]:
         """States, attention weights, and the keys and values so far."""
-        mixed, weights, known = self.attention(states, allowed, seen, bias)
+        mixed, weights, known = self.attention(states, bias, seen)
         states = self.norms[0](states + self.dropout(mixed))
         forward = self.narrow(self.dropout(torch.relu(self.widen(states))))
         return self.norms[1](states + self.dropout(forward)), weights, known
@@ -148,5 +148,5 @@ def sinusoidal(first: int, n_seconds: int, width: int) -> Float[Tensor, "time wi
 
 
 def _last(known: Seen, n: int) -> Seen:
-    start = max(0, known.keys.shape[-2] - n)
-    return Seen(*(tensor[..., start:, :] for tensor in known))
+    start = max(0, known.keys.shape[-1] - n)
+    return Seen(*(tensor[..., start:] for tensor in known))

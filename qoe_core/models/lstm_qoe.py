@@ -63,6 +63,5 @@ def training(config: TrainConfig) -> TrainConfig:
         clip_norm=1e9,
         patience=50,
         kept_from=5,
-        sessions_at_once=128,  # one session of each network, so more networks than by default
         loss=LossConfig(plcc=0.0, change=0.0, overall=0.0),
     )

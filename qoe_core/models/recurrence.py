@@ -11,7 +11,7 @@ the recurrent weights is one product over all seconds; tests compare with torch'
 torch.nn.RNN, LSTM and GRU have them; the recurrent part of the gates has no bias of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from jaxtyping import Float
@@ -76,10 +76,9 @@ class _Recurrence(torch.autograd.Function):
 class _RNN(_Recurrence):
     @staticmethod
     def forward(gates, weights, begin, window):
-        h = gates.new_empty(len(gates) + 1, *begin.shape)
-        h[0] = begin
-        for t in range(len(gates)):
-            torch.baddbmm(gates[t], h[t], weights, out=h[t + 1]).tanh_()
+        h = torch.cat([begin.unsqueeze(0), gates])
+        for before, now in zip(h[:-1], h[1:], strict=True):
+            torch.baddbmm(now, before, weights, out=now).tanh_()
         return _by_run(h[1:]), h[-1].clone(), h
 
     @staticmethod
@@ -88,9 +87,9 @@ class _RNN(_Recurrence):
         back = weights.transpose(1, 2).contiguous()
         slope, d_hidden = (_windows(x, ctx.window) for x in (1 - h[1:].square(), d_hidden))
         d, carried = torch.empty_like(slope), 0.0
-        for t in reversed(range(len(d))):
-            torch.mul(d_hidden[t] + carried, slope[t], out=d[t])
-            carried = torch.bmm(d[t], back)
+        for now, dh, steep in _backwards(d, d_hidden, slope):
+            torch.mul(dh + carried, steep, out=now)
+            carried = torch.bmm(now, back)
         return *_gradients(h, _seconds(d, h)), None, None
 
 
@@ -102,16 +101,24 @@ class _LSTM(_Recurrence):
     @staticmethod
     def forward(gates, weights, begin, window):
         n = weights.shape[1]
-        opened = torch.empty_like(gates)
+        opened = gates.clone(memory_format=torch.contiguous_format)
         h, c = (gates.new_empty(len(gates) + 1, *begin.shape[:2], n) for _ in range(2))
         h[0], c[0] = begin.split(n, dim=-1)
-        for t in range(len(gates)):
-            now = torch.baddbmm(gates[t], h[t], weights, out=opened[t])
-            now[..., : 3 * n].sigmoid_()
-            now[..., 3 * n :].tanh_()
-            i, f, o, g = now.split(n, dim=-1)
-            torch.mul(f, c[t], out=c[t + 1]).addcmul_(i, g)
-            torch.tanh(c[t + 1], out=h[t + 1]).mul_(o)
+        seconds = (
+            opened,
+            opened[..., : 3 * n],
+            *opened.split(n, dim=-1),
+            h[:-1],
+            h[1:],
+            c[:-1],
+            c[1:],
+        )
+        for now, sigmoids, i, f, o, g, h0, h1, c0, c1 in zip(*seconds, strict=True):
+            torch.baddbmm(now, h0, weights, out=now)
+            sigmoids.sigmoid_()
+            g.tanh_()
+            torch.mul(f, c0, out=c1).addcmul_(i, g)
+            torch.tanh(c1, out=h1).mul_(o)
         return _by_run(h[1:]), torch.cat([h[-1], c[-1]], dim=-1), h, c, opened
 
     @staticmethod
@@ -126,13 +133,15 @@ class _LSTM(_Recurrence):
         whole = slopes, into_cell, f, d_hidden
         slopes, into_cell, f, d_hidden = (_windows(x, ctx.window) for x in whole)
         d, carried, dc = torch.empty_like(slopes), 0.0, torch.zeros_like(f[0])
-        for t in reversed(range(len(d))):
-            dh = d_hidden[t] + carried
-            dc.addcmul_(dh, into_cell[t])
-            torch.mul(slopes[t], dc.unsqueeze(-2), out=d[t])
-            torch.mul(slopes[t, ..., 2, :], dh, out=d[t, ..., 2, :])
-            carried = torch.bmm(d[t].flatten(-2), back)
-            dc *= f[t]
+        of_output = slopes[..., 2, :], d[..., 2, :]
+        seconds = _backwards(d, d.flatten(-2), d_hidden, slopes, *of_output, into_cell, f)
+        for now, flat, dh, steep, steep_o, now_o, into, kept in seconds:
+            dh = dh + carried
+            dc.addcmul_(dh, into)
+            torch.mul(steep, dc.unsqueeze(-2), out=now)
+            torch.mul(steep_o, dh, out=now_o)
+            carried = torch.bmm(flat, back)
+            dc *= kept
         return *_gradients(h, _seconds(d, h).flatten(-2)), None, None
 
 
@@ -143,14 +152,16 @@ class _GRU(_Recurrence):
     def forward(gates, weights, begin, window):
         n = weights.shape[1]
         h = gates.new_empty(len(gates) + 1, *begin.shape)
-        opened, from_state = torch.empty_like(gates), torch.empty_like(gates)
+        opened = gates.clone(memory_format=torch.contiguous_format)
+        from_state = torch.empty_like(opened)
         h[0] = begin
-        for t in range(len(gates)):
-            now, past = opened[t], torch.bmm(h[t], weights, out=from_state[t])
-            torch.add(gates[t], past, out=now)[..., : 2 * n].sigmoid_()
-            r, z, new = now.split(n, dim=-1)
-            torch.addcmul(gates[t, ..., 2 * n :], r, past[..., 2 * n :], out=new).tanh_()
-            torch.lerp(new, h[t], z, out=h[t + 1])
+        pasts = from_state, from_state[..., : 2 * n], from_state[..., 2 * n :]
+        seconds = *pasts, opened[..., : 2 * n], *opened.split(n, dim=-1), h[:-1], h[1:]
+        for past, past_rz, past_new, rz, r, z, new, h0, h1 in zip(*seconds, strict=True):
+            torch.bmm(h0, weights, out=past)
+            rz.add_(past_rz).sigmoid_()
+            new.addcmul_(r, past_new).tanh_()
+            torch.lerp(new, h0, z, out=h1)
         return _by_run(h[1:]), h[-1].clone(), h, opened, from_state
 
     @staticmethod
@@ -166,14 +177,20 @@ class _GRU(_Recurrence):
         slopes, to_new, z, d_hidden = (_windows(x, ctx.window) for x in whole)
         d, carried = torch.empty_like(slopes), 0.0  # of what comes from the state
         d_new = torch.empty_like(to_new)
-        for t in reversed(range(len(d))):
-            dh = d_hidden[t] + carried
-            torch.mul(slopes[t], dh.unsqueeze(-2), out=d[t])
-            torch.mul(to_new[t], dh, out=d_new[t])
-            carried = torch.baddbmm(dh * z[t], d[t].flatten(-2), back)
+        seconds = _backwards(d, d.flatten(-2), d_new, d_hidden, slopes, to_new, z)
+        for now, flat, now_new, dh, steep, steep_new, kept in seconds:
+            dh = dh + carried
+            torch.mul(steep, dh.unsqueeze(-2), out=now)
+            torch.mul(steep_new, dh, out=now_new)
+            carried = torch.baddbmm(dh * kept, flat, back)
         d, d_new = _seconds(d, h).flatten(-2), _seconds(d_new, h)
         d_gates = torch.cat([d[..., : 2 * n], d_new], dim=-1)
         return _by_run(d_gates), _gradients(h, d)[1], None, None
+
+
+def _backwards(*seconds: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """What all have of each second, the last one first; cheaper than an index at a time."""
+    return reversed([*zip(*seconds, strict=True)])
 
 
 def _windows(whole: Tensor, window: int) -> Tensor:

@@ -26,6 +26,11 @@ def pair():
     return ours, theirs
 
 
+def barred(allowed):
+    """The bias that keeps queries from keys that they may not look at, both last in `allowed`."""
+    return torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf).unsqueeze(-3)
+
+
 @pytest.fixture
 def inputs():
     return torch.randn(3, 7, WIDTH)
@@ -45,16 +50,14 @@ def path(request):
     [
         (None, {}),
         (PAST, {"attn_mask": ~PAST}),
-        (EXISTS[:, None], {"key_padding_mask": ~EXISTS}),
+        (EXISTS[:, None].expand(3, 7, 7), {"key_padding_mask": ~EXISTS}),
         (PAST & EXISTS[:, None], {"attn_mask": ~PAST, "key_padding_mask": ~EXISTS}),
     ],
     ids=["all", "past", "padded", "past and padded"],
 )
 def test_result_and_weights_are_those_of_torch(pair, inputs, path, allowed, masks):
     ours, theirs = (module.train(path) for module in pair)
-    if allowed is not None:
-        allowed = allowed.expand(3, 7, 7)
-    found, weights, _ = ours(inputs, allowed)
+    found, weights, _ = ours(inputs, None if allowed is None else barred(allowed))
     expected = theirs(inputs, inputs, inputs, average_attn_weights=False, **masks)
     torch.testing.assert_close((found, weights), expected, rtol=0, atol=2e-6)
 
@@ -62,9 +65,23 @@ def test_result_and_weights_are_those_of_torch(pair, inputs, path, allowed, mask
 def test_the_gradient_is_that_of_torch(pair, inputs):
     ours, theirs = pair
     inputs.requires_grad_()
-    (found,) = torch.autograd.grad(ours(inputs)[0].square().sum(), inputs)
-    (expected,) = torch.autograd.grad(theirs(inputs, inputs, inputs)[0].square().sum(), inputs)
+    (found,) = torch.autograd.grad(ours(inputs, barred(PAST))[0].square().sum(), inputs)
+    mixed = theirs(inputs, inputs, inputs, attn_mask=~PAST)[0]
+    (expected,) = torch.autograd.grad(mixed.square().sum(), inputs)
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_the_gradient_of_weights_and_inputs_is_that_of_small_differences(dropout):
+    attention = Attention(4, 2, dropout).double()
+    inputs = torch.randn(2, 5, 4, dtype=torch.double, requires_grad=True)
+    past = barred(torch.ones(5, 5, dtype=torch.bool).tril()).double()
+
+    def mixed(inputs, *_):
+        torch.manual_seed(0)  # the same weights are dropped each time
+        return attention(inputs, past)[0]
+
+    assert torch.autograd.gradcheck(mixed, (inputs, *attention.parameters()))
 
 
 def test_two_positions_by_hand():
@@ -87,12 +104,12 @@ def test_two_positions_by_hand():
 
 
 def test_each_row_of_the_weights_sums_to_1(pair, inputs):
-    weights = pair[0](inputs, PAST.expand(3, 7, 7))[1]
+    weights = pair[0](inputs, barred(PAST))[1]
     torch.testing.assert_close(weights.sum(-1), torch.ones(3, HEADS, 7), rtol=0, atol=1e-6)
 
 
 def test_what_is_not_allowed_has_weight_0(pair, inputs):
-    weights = pair[0](inputs, PAST.expand(3, 7, 7))[1]
+    weights = pair[0](inputs, barred(PAST))[1]
     assert weights[:, :, ~PAST].abs().max() == 0
     assert weights[:, :, PAST].min() > 0
 
@@ -106,11 +123,11 @@ def test_any_number_of_batch_axes_is_one_batch(pair):
 
 @pytest.mark.parametrize("cuts", [[1] * 7, [3, 3, 1], [6, 1]])
 def test_going_on_with_what_was_seen_is_the_whole_at_once(pair, inputs, cuts):
-    whole, _, known = pair[0](inputs, PAST.expand(3, 7, 7))
+    whole, _, known = pair[0](inputs, barred(PAST))
     found, seen, start = [], None, 0
     for n in cuts:
-        allowed = PAST[start : start + n, : start + n].expand(3, n, start + n)
-        part, _, seen = pair[0](inputs[:, start : start + n], allowed, seen)
+        bias = barred(PAST[start : start + n, : start + n])
+        part, _, seen = pair[0](inputs[:, start : start + n], bias, seen)
         found.append(part)
         start += n
     torch.testing.assert_close(torch.cat(found, dim=1), whole, rtol=0, atol=1e-6)
@@ -118,11 +135,11 @@ def test_going_on_with_what_was_seen_is_the_whole_at_once(pair, inputs, cuts):
 
 
 def test_what_was_seen_comes_first_and_unchanged(pair, inputs):
-    seen = Seen(*torch.randn(2, 3, HEADS, 5, WIDTH // HEADS))
+    seen = Seen(*torch.randn(2, 3, HEADS, WIDTH // HEADS, 5))
     _, weights, known = pair[0](inputs, None, seen)
     assert weights.shape == (3, HEADS, 7, 12)
-    assert known.keys[:, :, :5].equal(seen.keys)
-    assert known.values[:, :, :5].equal(seen.values)
+    assert known.keys[..., :5].equal(seen.keys)
+    assert known.values[..., :5].equal(seen.values)
 
 
 def test_dropout_changes_the_result_and_not_the_weights(inputs):

@@ -21,13 +21,12 @@ def states():
 
 def test_each_second_is_attention_over_its_features_with_residual_and_norm(block, states):
     theirs = nn.MultiheadAttention(TOKEN, HEADS, batch_first=True)
-    ours = block.attention
     theirs.load_state_dict(
         {
-            "in_proj_weight": ours.project.weight,
-            "in_proj_bias": ours.project.bias,
-            "out_proj.weight": ours.merge.weight,
-            "out_proj.bias": ours.merge.bias,
+            "in_proj_weight": block.project.weight,
+            "in_proj_bias": block.project.bias,
+            "out_proj.weight": block.merge.weight,
+            "out_proj.bias": block.merge.bias,
         }
     )
     block.norm.weight.data = torch.rand(TOKEN)

@@ -30,7 +30,7 @@ def test_every_size_is_the_one_asked_for():
         assert [layer.attention.n_heads for layer in branch.long.layers] == [6] * n_layers
         assert (branch.long.span, branch.long.learned.num_embeddings) == (span, 77)
         assert {layer.norms[0].normalized_shape for layer in branch.long.layers} == {(24,)}
-    assert qos.cross.attention.n_heads == 2
+    assert qos.cross.n_heads == 2
     assert {part.p for part in module.modules() if isinstance(part, nn.Dropout)} == {0.3}
 
 

@@ -92,7 +92,7 @@ def test_what_is_kept_does_not_grow_beyond_the_spans():
         past = [part.shape for branch in memory.past.values() for part in branch]
         kept.append((seen, past, memory.n_seconds))
     assert kept[0][:2] == kept[1][:2]
-    assert {shape[2] for shape in kept[1][0]} == {2, 4}
+    assert {shape[3] for shape in kept[1][0]} == {2, 4}
     assert [n_seconds for _, _, n_seconds in kept] == [6, 60]
 
 
