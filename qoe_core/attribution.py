@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from captum.attr import FeatureAblation, InputXGradient, IntegratedGradients, Saliency
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from qoe_core.inputs import FeatureConfig
@@ -148,16 +148,32 @@ def integrated_gradients(
 def second_effects(subject: Subject) -> Float[Tensor, " time"]:
     """Score minus the score with one second at the baseline: the true effect of each second."""
     seconds = torch.arange(len(subject.inputs), device=subject.inputs.device)
-    return _effects(subject, seconds[:, None].expand_as(subject.inputs))[:, 0]
+    with explaining(subject.module), torch.no_grad():
+        effects = FeatureAblation(subject.score).attribute(
+            subject.inputs[None],
+            baselines=subject.baseline.expand_as(subject.inputs)[None],
+            feature_mask=seconds[:, None].expand_as(subject.inputs)[None],
+            perturbations_per_eval=AT_ONCE,
+        )
+    effects = _checked("occlusion", effects, subject)[:, 0]
+    return torch.where(effects.abs() < RESOLUTION, 0.0, effects)
 
 
-def group_effects(subject: Subject) -> Float[Tensor, " group"]:
-    """Score minus the score with one group of inputs at the baseline throughout the session."""
-    mask = torch.zeros(subject.inputs.shape, dtype=torch.long, device=subject.inputs.device)
-    for place, columns in enumerate(subject.groups.values()):
-        mask[:, columns] = place
-    effects = _effects(subject, mask)
-    return torch.stack([effects[0, columns.start] for columns in subject.groups.values()])
+def group_effects(subject: Subject) -> Float[Tensor, "time group"]:
+    """Score of every second minus that with one group of inputs at the baseline in the session.
+
+    Whatever the target of `subject` is: one pass gives all seconds.
+    """
+    variants = subject.inputs.repeat(len(subject.groups) + 1, 1, 1)
+    for variant, columns in zip(variants[1:], subject.groups.values(), strict=True):
+        variant[:, columns] = subject.baseline[columns]
+    valid = torch.ones(variants.shape[:2], dtype=torch.bool, device=variants.device)
+    with explaining(subject.module), torch.no_grad():
+        scores, _ = subject.module(variants, valid)
+    effects = (scores[0] - scores[1:]).T
+    widths = torch.tensor([part.stop - part.start for part in subject.groups.values()])
+    _checked("occlusion", effects.repeat_interleave(widths, dim=1)[None], subject)
+    return torch.where(effects.abs() < RESOLUTION, 0.0, effects)
 
 
 def per_second(subject: Subject, n_steps: int = 32) -> dict[str, Float[Tensor, " time"]]:
@@ -214,19 +230,6 @@ def explaining(module: nn.Module) -> Iterator[None]:
 
 def _leaf(subject: Subject) -> Float[Tensor, "1 time feat"]:
     return subject.inputs.detach().clone()[None].requires_grad_()
-
-
-def _effects(subject: Subject, mask: Int[Tensor, "time feat"]) -> Float[Tensor, "time feat"]:
-    """Score minus the score with all inputs of one number in `mask` at the baseline."""
-    with explaining(subject.module), torch.no_grad():
-        effects = FeatureAblation(subject.score).attribute(
-            subject.inputs[None],
-            baselines=subject.baseline.expand_as(subject.inputs)[None],
-            feature_mask=mask[None],
-            perturbations_per_eval=AT_ONCE,
-        )
-    effects = _checked("occlusion", effects, subject)
-    return torch.where(effects.abs() < RESOLUTION, 0.0, effects)
 
 
 def _checked(

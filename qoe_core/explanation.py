@@ -61,6 +61,13 @@ class Explanation:
         return attention_maps(whole) if isinstance(whole.module, DualAttention) else None
 
     @cached_property
+    def _effects(self) -> list[dict[str, float]]:
+        """Of each input throughout the session on the score of each second."""
+        whole = self._subject()
+        of_seconds = attribution.group_effects(whole).tolist()
+        return [dict(zip(whole.groups, values, strict=True)) for values in of_seconds]
+
+    @cached_property
     def _shown(self) -> UInt8[Tensor, "time 3 height width"]:
         if self.has_pixels:
             return shown(self.network, self.session)
@@ -79,7 +86,6 @@ class Explanation:
             ValueError: the session has no such second, or an effect is not a number.
         """
         of_second = self._subject(second)
-        effects = attribution.group_effects(of_second).tolist()
         looked = {} if self.maps is None else self.maps.long_time
         frame = strength = None
         if self.has_pixels:
@@ -89,7 +95,7 @@ class Explanation:
             frame = self._shown[second].permute(1, 2, 0).numpy()
         return Second(
             attention={name: weights[second].numpy() for name, weights in looked.items()},
-            effects=dict(zip(of_second.groups, effects, strict=True)),
+            effects=self._effects[second],
             frame=frame,
             strength=strength,
         )

@@ -52,14 +52,15 @@ class Panel:
         self.frame.layout.display = "none" if known.frame is None else ""
         if known.frame is not None:
             self.frame.value = png(known.frame, known.strength)
-        drawn = _figure(known)
         if self.figure is None:
-            self.figure = go.FigureWidget(drawn)
+            self.figure = go.FigureWidget(_figure(known))
             self.place.children = [self.figure]
             return
+        bars, *rows = self.figure.data
         with self.figure.batch_update():
-            for trace, new in zip(self.figure.data, drawn.data, strict=True):
-                trace.update({"x": new.x, "y": new.y})
+            bars.x = list(known.effects.values())
+            for row, weights in zip(rows, known.attention.values(), strict=True):
+                row.y = weights
 
 
 def _figure(known: Second) -> go.Figure:

@@ -118,22 +118,29 @@ class Timeline:
     def mark(self, second: int) -> None:
         """Move the line of the chosen second."""
         self._view = dataclasses.replace(self._view, second=second)
-        with self._quietly():
-            self.figure.layout.shapes = _shapes(self._view)
+        cursor = f"shapes[{len(self._view.stalls)}]"
+        with self._silent():
+            # a batch would have the browser compare every line with what it was
+            self.figure.plotly_relayout({f"{cursor}.x0": second, f"{cursor}.x1": second})
 
     def as_page(self) -> str:
         """The figure as an HTML page that needs nothing else."""
         return self.figure.to_html(include_plotlyjs=True, div_id="timeline")
 
     @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """One message for all changes inside, none of which is taken for the user's."""
+    def _silent(self) -> Iterator[None]:
+        """No change inside is taken for the user's."""
         self._changing = True
         try:
-            with self.figure.batch_update():
-                yield
+            yield
         finally:
             self._changing = False
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """One message for all changes inside, none of which is taken for the user's."""
+        with self._silent(), self.figure.batch_update():
+            yield
 
     def _dragged(self, _, shapes) -> None:
         """A drag may change the height of a stall as well, so its shape is drawn again."""

@@ -1,5 +1,6 @@
 """The explorer without a browser: what each choice, click and edit does."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -175,6 +176,7 @@ def test_attribution_that_is_not_a_number_is_a_sentence(explorer, monkeypatch):
     choose(explorer, "network", "gru")
     weights = next(explorer.explanation.network.module.parameters())
     weights.data.fill_(np.nan)
+    explorer.explanation = dataclasses.replace(explorer.explanation)  # nothing is known of it yet
     explorer.look_at(5)
     assert "expected a number; is a weight or an input not finite?" in explorer.status.value
 
