@@ -15,7 +15,15 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from qoe_core import bench_explorer, bench_peers, bench_training, bench_video, library, parallel
+from qoe_core import (
+    bench_browser,
+    bench_explorer,
+    bench_peers,
+    bench_training,
+    bench_video,
+    library,
+    parallel,
+)
 from qoe_core.datasets import catalog
 from qoe_core.experiment import Experiment, plan
 from qoe_core.manifest import Producer
@@ -46,6 +54,7 @@ def main() -> None:
         compared += bench_peers.rows(names, Path(folder) / "peers")
         compared += bench_video.rows(Path(folder))
         compared += bench_explorer.rows(chosen)
+        compared += bench_browser.rows(names)
     title = f"{N_PARALLEL} folds and seeds of {chosen}, gru"
     workers = (f"{title}, all cores", pooled, "s", f"{title}, one by one", alone, alone / pooled)
     alone_rows = [row + ("", None, None) for row in rows]

@@ -7,25 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from qoe_core.browser import COMMAND, chromium
 from qoe_core.paths import NOTEBOOKS
 from qoe_core.selection import Chapter
+from qoe_core.serving import MAKE, Server, free_port, serving
 from tests.browser.mouse import PLOT, settle
-from tests.browser.servers import MAKE, Server, free_port, serving
 
 NOTEBOOK = "07_explorer.ipynb"
 SHOWN_MS = 60_000
 expect.set_options(timeout=20_000)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,18 +58,11 @@ def web(tmp_path_factory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     """A browser whose user is new."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
+    executable = shutil.which(COMMAND)
+    if executable is None:
         pytest.skip("there is no chromium in PATH; install it to run this: apt install chromium")
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("user"),
-            executable_path=chromium,
-            args=FLAGS,
-            viewport={"width": 1500, "height": 1700},
-        )
+    with chromium(executable, tmp_path_factory.mktemp("user")) as context:
         yield context
-        context.close()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from nbformat import v4
 
-from tests.browser.servers import free_port, serving
+from qoe_core.serving import free_port, serving
 
 SOME_KERNEL = "0123abcd-0123-0123-0123-0123456789ab"
 FORBIDDEN, NOT_FOUND = 403, 404

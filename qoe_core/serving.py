@@ -49,6 +49,7 @@ class Server:
 
     @property
     def token(self) -> str:
+        """What its URL has to hold."""
         return self.url.partition("token=")[2]
 
     @property
@@ -65,22 +66,27 @@ class Server:
 
 
 def free_port() -> int:
+    """One that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 
 
 @contextmanager
-def serving(folder: Path, *command: str) -> Iterator[Server]:
+def serving(folder: Path, *command: str, **known: str) -> Iterator[Server]:
     """A server that prints its URL; all that it writes is below `folder`.
 
-    Where `folder` has notebooks/, that is what a JupyterLab offers.
+    Where `folder` has notebooks/, that is what a JupyterLab offers. `known` are environment
+    variables of its own.
+
+    Raises:
+        RuntimeError: it ended, or printed no URL within START_S.
     """
     log = folder / "log"
     with log.open("w") as said:
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", *command],
             cwd=ROOT,
-            env=_environment(folder),
+            env=_environment(folder) | known,
             stdout=said,
             stderr=subprocess.STDOUT,
             start_new_session=True,
