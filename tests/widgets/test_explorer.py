@@ -70,6 +70,37 @@ def test_a_click_on_a_second_shows_that_second(explorer):
     assert yaml.safe_load(explorer.yaml.value)["second"] == 9
 
 
+def messages(explorer, action):
+    """What the figures tell the browser meanwhile: figure, kind of message, and what is in it."""
+    said = []
+    for name in ("timeline", "panel"):
+        kinds = ["_py2js_update", "_py2js_relayout", "_py2js_restyle", "_py2js_addTraces"]
+        figure = getattr(explorer, name).figure
+        figure.observe(
+            lambda change, name=name: change["new"] and said.append((name, change)), kinds
+        )
+    action()
+    return [(name, change["name"], change["new"]) for name, change in said]
+
+
+def test_a_click_changes_each_figure_by_one_message(explorer):
+    (first, relayout, moved), (second, *_) = messages(explorer, lambda: explorer.look_at(9))
+    assert (first, second) == ("timeline", "panel")
+    # a batch would have the browser compare all lines with what they were
+    assert relayout == "_py2js_relayout"
+    assert moved["relayout_data"] == {"shapes[1].x0": 9, "shapes[1].x1": 9}
+
+
+def test_a_click_asks_no_network(explorer):
+    explorer.look_at(9)
+    module = explorer.explanation.network.module
+    asked = []
+    with module.register_forward_pre_hook(lambda *_: asked.append(1)):
+        explorer.look_at(4)
+    assert asked == []
+    assert "second 4" in explorer.panel.heading.value
+
+
 def test_another_session_is_another_timeline(explorer):
     before = explorer.timeline.figure
     choose(explorer, "session", NAMES[4])
