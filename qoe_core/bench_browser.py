@@ -36,12 +36,12 @@ WATCH = f"""() => {{
     document.addEventListener("mousedown", () => {{ window.clicked = performance.now(); }}, true);
 }}"""
 # Milliseconds since the click as soon as everything shows the second, else false
-SHOWN = f"""(second) => {{
-    const cursor = document.querySelector("{PLOT}")._fullLayout.shapes.at(-1).x0;
+SHOWN = """(second) => {
+    const cursor = document.querySelector(`.qoe-cursor [data-second="${second}"]`);
     const heading = document.querySelector(".qoe-panel").innerText;
-    const shown = cursor === second && heading.includes(`second ${{second}} `);
+    const shown = cursor && heading.includes(`second ${second} `);
     return shown && window.drawn > window.clicked && performance.now() - window.clicked;
-}}"""
+}"""
 
 
 def rows(found: Sequence[str]) -> Iterable[Row]:

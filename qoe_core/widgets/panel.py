@@ -14,6 +14,7 @@ from plotly import graph_objects as go
 
 from qoe_core.explanation import Second
 from qoe_core.figures import COLOURS
+from qoe_core.widgets.timeline import FIXED
 
 FRAME_PX = 280
 
@@ -98,10 +99,20 @@ def png(
 
 def _layout() -> dict[str, object]:
     return {
-        "xaxis": {"title": {"text": "second that is looked at"}, "anchor": "y", "domain": [0.6, 1]},
-        "yaxis": {"title": {"text": "attention"}, "anchor": "x", "rangemode": "tozero"},
-        "xaxis2": {"title": {"text": "effect (label)"}, "anchor": "y2", "domain": [0.12, 0.48]},
-        "yaxis2": {"anchor": "x2", "autorange": "reversed"},
+        "xaxis": {
+            "title": {"text": "second that is looked at"},
+            "anchor": "y",
+            "domain": [0.6, 1],
+            **FIXED,
+        },
+        "yaxis": {"title": {"text": "attention"}, "anchor": "x", "rangemode": "tozero", **FIXED},
+        "xaxis2": {
+            "title": {"text": "effect (label)"},
+            "anchor": "y2",
+            "domain": [0.12, 0.48],
+            **FIXED,
+        },
+        "yaxis2": {"anchor": "x2", "autorange": "reversed", **FIXED},
         "template": "plotly_white",
         "height": 280,
         "width": 740,

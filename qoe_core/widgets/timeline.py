@@ -16,6 +16,7 @@ from plotly import graph_objects as go
 
 from qoe_core.decimation import decimated
 from qoe_core.figures import COLOURS, INK
+from qoe_core.widgets.cursor import HEIGHT_PX, MARGIN_PX, WIDTH_PX, Cursor
 
 ROWS = ("QoE (label)", "kbit/s", "quality", "worth (label)")
 HEIGHTS = (0.40, 0.15, 0.15, 0.15)  # of the figure, from the top down, under the strip
@@ -26,7 +27,7 @@ N_LINES = 24  # that one view can hold
 N_POINTS = 2000  # of a line, at most, on screen at once
 DRAGGED_S = 0.05  # less is the rounding of a pixel
 STALL = {"type": "rect", "yref": STRIP_AXIS, "y0": 0, "y1": 1, "fillcolor": "#777777"}
-CURSOR = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"color": COLOURS[1]}}
+FIXED = {"automargin": False}  # a margin that depends on labels has them drawn at every change
 SHADE = "rgba(90,90,90,0.18)"
 
 
@@ -80,6 +81,7 @@ class Timeline:
         """Callbacks get a second; and the number of a stall with its start and end (s)."""
         self.box = ipywidgets.Box().add_class("qoe-timeline")
         self.figure: go.FigureWidget | None = None
+        self.cursor = Cursor()
         self._view: View | None = None
         self._changing = False
         self._on_second, self._on_drag = on_second, on_drag
@@ -102,7 +104,8 @@ class Timeline:
             trace.on_click(lambda _, points, __: points.xs and self._on_second(round(points.xs[0])))
         self.figure.layout.on_change(self._dragged, "shapes")
         self.figure.layout.on_change(self._zoomed, "xaxis.range")
-        self.box.children = [self.figure]
+        self.box.children = [self.figure, self.cursor.element]
+        self.mark(view.second)
 
     def change(self, view: View) -> None:
         """Change the figure in place: what it shows, and of which second."""
@@ -114,52 +117,45 @@ class Timeline:
             self.figure.layout.shapes = drawn.layout.shapes
             self.figure.layout.xaxis.range = drawn.layout.xaxis.range
             self.figure.layout.title = drawn.layout.title
+        self.mark(view.second)
 
     def mark(self, second: int) -> None:
         """Move the line of the chosen second."""
         self._view = dataclasses.replace(self._view, second=second)
-        cursor = f"shapes[{len(self._view.stalls)}]"
-        with self._silent():
-            # a batch would have the browser compare every line with what it was
-            self.figure.plotly_relayout({f"{cursor}.x0": second, f"{cursor}.x1": second})
+        self.cursor.place(second, *map(float, self.figure.layout.xaxis.range))
 
     def as_page(self) -> str:
-        """The figure as an HTML page that needs nothing else."""
-        return self.figure.to_html(include_plotlyjs=True, div_id="timeline")
-
-    @contextmanager
-    def _silent(self) -> Iterator[None]:
-        """No change inside is taken for the user's."""
-        self._changing = True
-        try:
-            yield
-        finally:
-            self._changing = False
+        """The figure with the chosen second as an HTML page that needs nothing else."""
+        page = go.Figure(self.figure).add_vline(self._view.second, line_color=COLOURS[1])
+        return page.to_html(include_plotlyjs=True, div_id="timeline")
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
         """One message for all changes inside, none of which is taken for the user's."""
-        with self._silent(), self.figure.batch_update():
-            yield
+        self._changing = True
+        try:
+            with self.figure.batch_update():
+                yield
+        finally:
+            self._changing = False
 
     def _dragged(self, _, shapes) -> None:
         """A drag may change the height of a stall as well, so its shape is drawn again."""
-        if self._changing:
+        if self._changing or not shapes:
             return
         now = np.array([sorted((float(shape.x0), float(shape.x1))) for shape in shapes])
-        was = np.vstack([_ends(self._view.stalls), [self._view.second] * 2])
-        moved = np.abs(now - was).max(axis=1)
+        moved = np.abs(now - _ends(self._view.stalls)).max(axis=1)
         with self._quietly():
             self.figure.layout.shapes = _shapes(self._view)
         number = int(moved.argmax())
-        if number == len(self._view.stalls):
-            self._on_second(round(now[number].mean()))
-        elif moved[number] > DRAGGED_S:
+        if moved[number] > DRAGGED_S:
             self._on_drag(number, *(float(s) for s in now[number]))
 
     def _zoomed(self, _, shown) -> None:
-        long = any(len(line.values) > N_POINTS for line in self._view.lines)
-        if long and not self._changing:
+        if self._changing:
+            return
+        self.cursor.place(self._view.second, *map(float, shown))
+        if any(len(line.values) > N_POINTS for line in self._view.lines):
             with self._quietly():
                 for trace, line in zip(self.figure.data, self._view.lines, strict=False):
                     trace.x, trace.y = decimated(line.values, N_POINTS, *shown)
@@ -196,9 +192,7 @@ def _ends(stalls: Float[np.ndarray, "stall 2"]) -> Float[np.ndarray, "stall 2"]:
 
 
 def _shapes(view: View) -> list[dict[str, object]]:
-    """Stalls, then the chosen second, which can be dragged as well."""
-    stalls = [STALL | {"x0": start, "x1": end} for start, end in _ends(view.stalls)]
-    return [*stalls, CURSOR | {"x0": view.second, "x1": view.second}]
+    return [STALL | {"x0": start, "x1": end} for start, end in _ends(view.stalls)]
 
 
 def _style(line: Line) -> dict[str, object]:
@@ -224,19 +218,20 @@ def _layout() -> dict[str, object]:
     for row, (label, height) in enumerate(zip(ROWS, HEIGHTS, strict=True)):
         name = "yaxis" if row == 0 else f"yaxis{row + 1}"
         domain = [max(0.0, top - height), top]
-        axes[name] = {"domain": domain, "title": {"text": label}, "zeroline": False}
+        axes[name] = {"domain": domain, "title": {"text": label}, "zeroline": False, **FIXED}
         top -= height + GAP
     hidden = {"range": (0, 1), "fixedrange": True, "showticklabels": False, "showgrid": False}
+    hidden |= FIXED
     return axes | {
         "yaxis5": {"domain": [1 - STRIP, 1], "title": {"text": "stalls"}, **hidden},
         "yaxis6": {"domain": [0, 1 - STRIP - GAP], "overlaying": "y", "visible": False, **hidden},
-        "xaxis": {"title": {"text": "time (s)"}, "anchor": f"y{len(ROWS)}"},
+        "xaxis": {"title": {"text": "time (s)"}, "anchor": f"y{len(ROWS)}", **FIXED},
         "hovermode": "x unified",
         "hoverdistance": -1,  # a click anywhere in a row says its second
         "hoversubplots": "axis",
         "template": "plotly_white",
-        "height": 640,
-        "width": 1080,
-        "margin": {"l": 60, "r": 10, "t": 36, "b": 40},
+        "height": HEIGHT_PX,
+        "width": WIDTH_PX,
+        "margin": MARGIN_PX | {"autoexpand": False},
         "dragmode": "pan",
     }
