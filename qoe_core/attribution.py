@@ -25,6 +25,7 @@ from qoe_core.models.network import FittedNetwork
 from qoe_core.session import Session
 
 MEAN, OVERALL = "mean", "overall"
+SECONDS = "seconds"  # the scores of all seconds at once, for occlusion
 Target = str | int  # MEAN of all seconds, OVERALL, or the second whose score it is
 TRUTH = "true effect"
 FRAMES = "frames"  # the group of all frame features
@@ -51,22 +52,24 @@ class Subject:
     def __post_init__(self):
         """Refuse a score that the session has not."""
         n_seconds = len(self.inputs)
-        known = self.target in range(n_seconds) or self.target in (MEAN, OVERALL)
+        known = self.target in range(n_seconds) or self.target in (MEAN, OVERALL, SECONDS)
         if not known or isinstance(self.target, bool):
             raise ValueError(
                 f"{self.name}: target is {self.target!r}, expected {MEAN!r}, {OVERALL!r} or a "
                 f"second from 0 to {n_seconds - 1}"
             )
 
-    def score(self, inputs: Float[Tensor, "batch time feat"]) -> Float[Tensor, " batch"]:
+    def score(self, inputs: Float[Tensor, "batch time feat"]) -> Float[Tensor, "batch ..."]:
         """The target of each variant of the session."""
         valid = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
         continuous, overall = self.module(inputs, valid)
         if self.target == OVERALL:
             return overall
+        if self.target == SECONDS:
+            return continuous
         return continuous.mean(1) if self.target == MEAN else continuous[:, self.target]
 
-    def scores(self, inputs: Float[Tensor, "variant time feat"]) -> Float[Tensor, " variant"]:
+    def scores(self, inputs: Float[Tensor, "variant time feat"]) -> Float[Tensor, "variant ..."]:
         """The target of many variants without gradients, AT_ONCE at a time."""
         with explaining(self.module), torch.no_grad():
             return torch.cat([self.score(part) for part in inputs.split(AT_ONCE)])
@@ -159,20 +162,19 @@ def second_effects(subject: Subject) -> Float[Tensor, " time"]:
     return torch.where(effects.abs() < RESOLUTION, 0.0, effects)
 
 
-def group_effects(subject: Subject) -> Float[Tensor, "time group"]:
-    """Score of every second minus that with one group of inputs at the baseline in the session.
-
-    Whatever the target of `subject` is: one pass gives all seconds.
-    """
+def group_effects(subject: Subject) -> Float[Tensor, "group ..."]:
+    """Score minus the score with one group of inputs at the baseline throughout the session."""
     variants = subject.inputs.repeat(len(subject.groups) + 1, 1, 1)
     for variant, columns in zip(variants[1:], subject.groups.values(), strict=True):
         variant[:, columns] = subject.baseline[columns]
-    valid = torch.ones(variants.shape[:2], dtype=torch.bool, device=variants.device)
-    with explaining(subject.module), torch.no_grad():
-        scores, _ = subject.module(variants, valid)
-    effects = (scores[0] - scores[1:]).T
-    widths = torch.tensor([part.stop - part.start for part in subject.groups.values()])
-    _checked("occlusion", effects.repeat_interleave(widths, dim=1)[None], subject)
+    scores = subject.scores(variants)
+    effects = scores[0] - scores[1:]
+    for name, values in zip(subject.groups, effects, strict=True):
+        if not values.isfinite().all():
+            raise ValueError(
+                f"{subject.name}: occlusion of {name} is {values.sum()}, expected a number; is a "
+                "weight or an input not finite?"
+            )
     return torch.where(effects.abs() < RESOLUTION, 0.0, effects)
 
 

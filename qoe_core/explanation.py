@@ -63,8 +63,8 @@ class Explanation:
     @cached_property
     def _effects(self) -> list[dict[str, float]]:
         """Of each input throughout the session on the score of each second."""
-        whole = self._subject()
-        of_seconds = attribution.group_effects(whole).tolist()
+        whole = self._subject(attribution.SECONDS)
+        of_seconds = attribution.group_effects(whole).T.tolist()
         return [dict(zip(whole.groups, values, strict=True)) for values in of_seconds]
 
     @cached_property

@@ -85,18 +85,21 @@ def test_the_effect_of_a_second_is_of_the_network_and_not_of_its_slope():
     assert attribution.second_effects(of)[1].item() == 9 * 12 - 6.5 * 8.25
 
 
-def test_the_effect_of_an_input_is_of_all_its_seconds_so_far_on_every_second():
+def test_the_effect_of_an_input_is_of_all_its_seconds(linear):
+    torch.testing.assert_close(attribution.group_effects(linear), torch.tensor([15.0, -33.75]))
+
+
+def test_the_effects_of_inputs_on_every_second_come_together():
     # running sums 1 2, 4 6, 9 12, and of one input's baseline .5 1 1.5, of the other's .25 .5 .75
-    found = attribution.group_effects(subject(Running(), INPUTS, target=1))
+    found = attribution.group_effects(subject(Running(), INPUTS, target="seconds"))
     a = [(1 - 0.5) * 2, (4 - 1) * 6, (9 - 1.5) * 12]
     b = [1 * (2 - 0.25), 4 * (6 - 0.5), 9 * (12 - 0.75)]
-    torch.testing.assert_close(found, torch.tensor([a, b]).T)
+    torch.testing.assert_close(found, torch.tensor([a, b]))
 
 
 def test_an_effect_that_is_no_number_is_refused(refuses):
     with refuses(
-        "tiny/one: occlusion of second 0, a is nan, expected a number; is a weight or an "
-        "input not finite?"
+        "tiny/one: occlusion of a is nan, expected a number; is a weight or an input not finite?"
     ):
         attribution.group_effects(subject(Linear([1.0, torch.nan]), INPUTS))
 
