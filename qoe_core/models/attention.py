@@ -1,20 +1,26 @@
 """Multi-head attention that says where it looked.
 
-Axes: query and key = positions (seconds, or features), width = channels, size = channels of a head.
+Axes: query and key = positions (seconds), width = channels, size = channels of a head.
 The weights come with every result, so asking for them cannot change it. What is needed to go on
 with more keys later is handed back as `Seen`.
 
 Written out, with its gradient, because torch's MultiheadAttention keeps no keys between calls, and
 because a training step of many small networks spends most of its time here; tests compare the two.
 Inside, positions come last, where products of a few channels a head are three times as fast on a
-CPU, and what has a number for each pair of positions is changed in place.
+CPU, and tables of pairs are changed in place; see `kernels` for what is compiled.
 """
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from qoe_core.models import kernels
+from qoe_core.models.kernels import LEAST, ONE, F, add_product, compiled, exp, inlined
+
+NEGLIGIBLE = F(-80)  # a score so far below the highest has no weight; its share would lose digits
 
 
 class Seen(NamedTuple):
@@ -74,7 +80,9 @@ class Attention(nn.Module):
                 x.to(torch.promote_types(x.dtype, torch.float32)) for x in (queries, keys, values)
             ]
             kept = self._kept(exact[0], exact[1])
-            mixed, weights = _Mixed.apply(*exact, bias, kept)
+            fast = kept is None and kernels.suit(*exact)
+            function = _CompiledMixed if fast else _Mixed
+            mixed, weights = function.apply(*exact, bias, kept)
         return self.merge(mixed.flatten(-3, -2).transpose(-2, -1)), weights, Seen(keys, values)
 
     def _kept(self, queries: Tensor, keys: Tensor) -> Tensor | None:
@@ -103,13 +111,12 @@ class _Mixed(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        queries, keys, values, _, kept = inputs
         ctx.mark_non_differentiable(output[1])
-        ctx.save_for_backward(queries, keys, values, kept, output[1])
+        ctx.save_for_backward(*inputs, output[1])
 
     @staticmethod
     def backward(ctx, d_mixed, _):
-        queries, keys, values, kept, weights = ctx.saved_tensors
+        queries, keys, values, _, kept, weights = ctx.saved_tensors
         scale = queries.shape[-2] ** -0.5
         d_scores = d_mixed.transpose(-2, -1) @ values
         used = weights
@@ -129,3 +136,115 @@ class _Mixed(torch.autograd.Function):
             for tensor, dim in zip(inputs, in_dims, strict=True)
         ]
         return cls.apply(*whole), (0, 0)
+
+
+class _CompiledMixed(_Mixed):
+    """The same without `kept`, on a CPU in single precision: one head after the other."""
+
+    @staticmethod
+    def forward(queries, keys, values, bias, kept):
+        asked = queries * queries.shape[-2] ** -0.5
+        heads = [tensor.flatten(0, -3) for tensor in (asked, keys, values)]
+        mixed = asked.new_empty(heads[0].shape)
+        weights = asked.new_empty(len(mixed), queries.shape[-1], keys.shape[-1])
+        _attend(*kernels.arrays(*heads, _of_heads(bias, queries, keys), mixed, weights))
+        return mixed.view(queries.shape), weights.unflatten(0, queries.shape[:-2])
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _Mixed.setup_context(ctx, inputs, output)
+        ctx.set_materialize_grads(False)  # no table of zeros for the weights
+
+    @staticmethod
+    def backward(ctx, d_mixed, _):
+        queries, keys, values, bias, _, weights = ctx.saved_tensors
+        scale = queries.shape[-2] ** -0.5
+        given = d_mixed, queries * scale, keys, values, weights
+        heads = [tensor.flatten(0, -3) for tensor in given]
+        d = [torch.empty(tensor.shape) for tensor in heads[1:4]]
+        biases = _of_heads(bias, queries, keys)
+        _attend_back(*kernels.arrays(*d, *heads[:4], biases, heads[4]))
+        d_queries, d_keys, d_values = (x.unflatten(0, queries.shape[:-2]) for x in d)
+        return d_queries * scale, d_keys, d_values, None, None
+
+
+def _of_heads(bias: Tensor | None, queries: Tensor, keys: Tensor) -> Float[Tensor, "_ query key"]:
+    """Biases that all heads take in turn."""
+    if bias is None:
+        return queries.new_zeros(1, queries.shape[-1], keys.shape[-1])
+    if bias.shape[:-3].numel() > 1:
+        bias = bias.expand(*queries.shape[:-2], *bias.shape[-2:])
+    return bias.flatten(0, -3)
+
+
+@inlined
+def _ends(bias):
+    """One behind the last key that each query may look at."""
+    found = np.empty(bias.shape[:2], np.int64)
+    for n, query in np.ndindex(found.shape):
+        end = bias.shape[2]
+        while end > 1 and bias[n, query, end - 1] == -np.inf:
+            end -= 1
+        found[n, query] = end
+    return found
+
+
+@compiled
+def _attend(queries, keys, values, bias, mixed, weights):
+    """Mixed values and weights of heads [head size position]; heads take the biases in turn."""
+    size = queries.shape[1]
+    reach, asked = _ends(bias), np.empty(size, F)
+    for n, query in np.ndindex((len(queries), queries.shape[2])):
+        of_head = n % len(bias)
+        end = reach[of_head, query]
+        weights[n, query, end:] = F(0)
+        row, added = weights[n, query, :end], bias[of_head, query, :end]
+        most, total = LEAST, F(0)
+        for c in range(size):
+            asked[c] = queries[n, c, query]
+        for key in range(end):
+            row[key] = added[key]
+        add_product(row, asked, keys[n])
+        for key in range(end):
+            most = row[key] if row[key] > most else most
+        for key in range(end):
+            below = row[key] - most
+            row[key] = F(0) if below < NEGLIGIBLE else exp(below)
+            total += row[key]
+        share = ONE / total
+        for key in range(end):
+            row[key] *= share
+        for c in range(size):
+            value, total = values[n, c], F(0)
+            for key in range(end):
+                total += row[key] * value[key]
+            mixed[n, c, query] = total
+
+
+@compiled
+def _attend_back(d_queries, d_keys, d_values, d_mixed, queries, keys, values, bias, weights):
+    """Gradients of queries, keys and values."""
+    size = queries.shape[1]
+    reach, above, of_scores = _ends(bias), np.empty(size, F), np.empty(keys.shape[2], F)
+    for n, query in np.ndindex((len(queries), queries.shape[2])):
+        if query == 0:
+            d_keys[n], d_values[n] = F(0), F(0)
+        end = reach[n % len(bias), query]
+        row, d, mean = weights[n, query, :end], of_scores[:end], F(0)
+        for c in range(size):
+            above[c] = d_mixed[n, c, query]
+        for key in range(end):
+            d[key] = F(0)
+        add_product(d, above, values[n])
+        for key in range(end):
+            mean += d[key] * row[key]
+        for key in range(end):
+            d[key] = (d[key] - mean) * row[key]
+        for c in range(size):
+            of_key, of_value, key_row = d_keys[n, c], d_values[n, c], keys[n, c]
+            asked, up, total = queries[n, c, query], above[c], F(0)
+            for key in range(end):
+                total += d[key] * key_row[key]
+                of_key[key] += asked * d[key]
+                of_value[key] += up * row[key]
+            d_queries[n, c, query] = total

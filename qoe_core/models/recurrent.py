@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from qoe_core.models.recurrence import CELLS, N_GATES, states
+from qoe_core.models.cells import CELLS, N_GATES
+from qoe_core.models.recurrence import states
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,8 @@ class Layer(nn.Module):
         self, inputs: Float[Tensor, "batch time feat"]
     ) -> Float[Tensor, "batch time hidden"]:
         """States of every second."""
-        gates = self.gates(inputs.transpose(0, 1))  # (time, batch, gate)
+        flat = inputs.transpose(0, 1).flatten(0, 1)  # one product, not one a second
+        gates = self.gates(flat).unflatten(0, (inputs.shape[1], -1))  # (time, batch, gate)
         hidden, _ = states(self.cell, gates, self.recurrent, window=self.window)
         return hidden.transpose(0, 1)
 

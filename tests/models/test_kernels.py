@@ -1,0 +1,154 @@
+"""What is compiled for single precision against the same formulas of torch in double precision."""
+
+import numpy as np
+import pytest
+import torch
+
+from qoe_core.models import kernels
+from qoe_core.models.attention import Attention
+from qoe_core.models.cross_feature import CrossFeature
+from qoe_core.models.recurrence import states
+
+CLOSE = {"rtol": 1e-5, "atol": 3e-6}
+CAUSAL = torch.full((9, 9), -torch.inf).triu(1)
+BIASES = {
+    "none": None,
+    "causal": CAUSAL[None, None],
+    "fading, by head": (CAUSAL - torch.arange(3)[:, None, None] * CAUSAL.isfinite().cumsum(1))[
+        None
+    ],
+    "padding, by session": torch.zeros(2, 1, 9, 9).index_fill(3, torch.tensor([7, 8]), -torch.inf)
+    - torch.arange(2)[:, None, None, None],
+    "a span": torch.where(torch.ones(9, 9).tril().triu(-2) > 0, 0.0, -torch.inf)[None, None],
+}
+
+
+@kernels.compiled
+def exponentials(numbers, results):
+    """Of all numbers."""
+    for place in range(len(numbers)):
+        results[place] = kernels.exp(numbers[place])
+
+
+def exp(*numbers):
+    """By the compiled function."""
+    given = np.array(numbers, np.float32)
+    results = np.empty_like(given)
+    exponentials(given, results)
+    return results
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def results_and_gradients(function, *tensors):
+    """What a function of tensors gives, and the gradients of a weighted sum of it."""
+    leaves = [tensor.detach().requires_grad_() for tensor in tensors]
+    result = function(*leaves)
+    toward = torch.linspace(-1, 1, result.numel()).to(result).view(result.shape)
+    return result, *torch.autograd.grad((result * toward).sum(), leaves)
+
+
+def same_in_both_precisions(function, *tensors):
+    """Compare results and gradients of single precision, which is compiled, with double."""
+    found = results_and_gradients(function, *tensors)
+    expected = results_and_gradients(function, *(tensor.double() for tensor in tensors))
+    for ours, exact in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours.double(), exact, **CLOSE)
+
+
+def test_the_exponential_is_that_of_numpy():
+    numbers = np.linspace(-87, 88, 100_001, dtype=np.float32)
+    np.testing.assert_allclose(exp(*numbers), np.exp(numbers.astype(float)), rtol=3e-7)
+
+
+def test_the_exponential_of_what_is_far_below_is_next_to_nothing():
+    assert exp(-1e30, -np.inf).max() < 1e-37
+
+
+def test_what_is_not_a_number_stays_so():
+    assert np.isnan(exp(np.nan)).all()
+
+
+@pytest.mark.parametrize("hidden", [1, 5, 8, 22])
+@pytest.mark.parametrize("window", [None, 1, 4])
+def test_the_lstm_is_that_of_torch(hidden, window):
+    given = torch.randn(9, 3, 4 * hidden), torch.randn(hidden, 4 * hidden)
+    same_in_both_precisions(lambda g, w: states("lstm", g, w, window=window)[0], *given)
+
+
+def test_the_lstm_goes_on_from_any_state():
+    gates, weights = torch.randn(9, 3, 20), torch.randn(5, 20)
+    whole, last = states("lstm", gates, weights)
+    first, between = states("lstm", gates[:4], weights)
+    second, end = states("lstm", gates[4:], weights, between)
+    assert torch.cat([first, second]).equal(whole)
+    assert end.equal(last)
+
+
+def test_lstms_of_several_networks_are_each_its_own():
+    gates, weights = torch.randn(4, 9, 2, 20), torch.randn(4, 5, 20)
+    at_once = torch.vmap(lambda g, w: states("lstm", g, w)[0])(gates, weights)
+    alone = [states("lstm", g, w)[0] for g, w in zip(gates, weights, strict=True)]
+    assert at_once.equal(torch.stack(alone))
+
+
+@pytest.mark.parametrize("bias", BIASES)
+@pytest.mark.parametrize("width", [3, 12, 18])
+def test_attention_is_that_of_torch(bias, width):
+    block = Attention(width, 3, dropout=0.0)
+
+    def mixed(inputs, *weights):
+        named = dict(zip(dict(block.named_parameters()), weights, strict=True))
+        added = None if BIASES[bias] is None else BIASES[bias].to(inputs.dtype)
+        return torch.func.functional_call(block, named, (inputs, added))[0]
+
+    same_in_both_precisions(mixed, torch.randn(2, 9, width), *block.parameters())
+
+
+@pytest.mark.parametrize("bias", BIASES)
+def test_weights_of_attention_are_those_of_torch(bias):
+    block, inputs, added = Attention(12, 3, dropout=0.0), torch.randn(2, 9, 12), BIASES[bias]
+    found = block(inputs, added)[1]
+    exact = block.double()(inputs.double(), None if added is None else added.double())[1]
+    torch.testing.assert_close(found.double(), exact, **CLOSE)
+
+
+def test_attention_of_several_networks_is_each_its_own():
+    block, inputs = Attention(12, 3, dropout=0.0), torch.randn(4, 2, 9, 12)
+    bias = BIASES["padding, by session"].expand(4, 2, 1, 9, 9).clone()
+    bias[1:] = 0
+    at_once = torch.vmap(lambda x, b: block(x, b)[0])(inputs, bias)
+    alone = [block(x, b)[0] for x, b in zip(inputs, bias, strict=True)]
+    torch.testing.assert_close(at_once, torch.stack(alone), **CLOSE)
+
+
+def test_a_score_that_is_not_a_number_shows():
+    block, inputs = Attention(12, 3, dropout=0.0), torch.randn(1, 9, 12)
+    inputs[0, 4] = torch.nan
+    mixed = block(inputs, BIASES["causal"])[0]
+    assert mixed[0, 4:].isnan().all()
+    assert mixed[0, :4].isfinite().all()
+
+
+@pytest.mark.parametrize(("n_feat", "token", "heads"), [(1, 4, 1), (5, 6, 3), (7, 8, 2)])
+def test_attention_over_features_is_that_of_torch(n_feat, token, heads):
+    block = CrossFeature(n_feat, token, heads, dropout=0.0)
+
+    def related(inputs, *weights):
+        named = dict(zip(dict(block.named_parameters()), weights, strict=True))
+        return torch.func.functional_call(block, named, (inputs,))[0]
+
+    same_in_both_precisions(related, torch.randn(3, 9, n_feat * token), *block.parameters())
+
+
+def test_weights_of_attention_over_features_are_those_of_torch():
+    block, inputs = CrossFeature(5, 6, 3, dropout=0.0), torch.randn(3, 9, 30)
+    found, exact = block(inputs)[1], block.double()(inputs.double())[1]
+    torch.testing.assert_close(found.double(), exact, **CLOSE)
+
+
+def test_code_on_disk_is_not_used_after_a_change_of_what_it_is_made_of():
+    assert kernels.VERSION in kernels.numba.config.CACHE_DIR
