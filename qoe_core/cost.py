@@ -55,10 +55,13 @@ def cost(module: nn.Module, n_seconds: int, n_feat: int) -> Cost:
 def _multiply_adds(module: nn.Module, n_seconds: int, n_feat: int) -> float:
     """Of the forward pass of one session, half of torch's count of operations.
 
-    In training mode, because evaluation takes fused paths whose products no counter sees.
+    In training mode and double precision, because evaluation takes fused paths and single precision
+    compiled loops, whose products no counter sees.
     """
+    module = copy.deepcopy(module).double()
     formulas = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
-    inputs, valid = torch.rand(1, n_seconds, n_feat), torch.ones(1, n_seconds, dtype=torch.bool)
+    inputs = torch.rand(1, n_seconds, n_feat, dtype=torch.float64)
+    valid = torch.ones(1, n_seconds, dtype=torch.bool)
     with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
         module(inputs, valid)
     return counter.get_total_flops() / 2

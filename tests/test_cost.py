@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from qoe_core import cost as costs
 from qoe_core.cost import Cost, cost
+from qoe_core.models.attention import Attention
 from qoe_core.models.recurrent import Recurrent, RecurrentConfig
 from qoe_core.models.tcn import TCN, TCNConfig
 
@@ -54,6 +55,18 @@ class FusedAttention(nn.Module):
         return self.weight * mixed.transpose(1, 2).flatten(2)
 
 
+class CompiledAttention(nn.Module):
+    """Attention with what comes before and after it, with the two scores that a model gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = Attention(F, 2, dropout=0.0)
+
+    def forward(self, inputs, valid):
+        states, *_ = self.attention(inputs)
+        return states.mean(-1), states.mean((1, 2))
+
+
 def recurrent(cell, n_layers=1):
     return Recurrent(F, RecurrentConfig(cell=cell, hidden=H, n_layers=n_layers))
 
@@ -67,6 +80,7 @@ BY_HAND = {  # a module and its multiply-adds over T seconds
     "convolution": (Scored(Convolution(groups=1)), T * 3 * F * 2 * F),
     "grouped convolution": (Scored(Convolution(groups=F)), T * 3 * 2 * F),
     "attention": (Scored(FusedAttention()), 2 * T * T * F),
+    "compiled attention": (CompiledAttention(), T * F * 4 * F + 2 * T * T * F),
     "encoder": (Scored(encoder()), ENCODER),
     "frozen encoder": (
         Scored(nn.Sequential(encoder().requires_grad_(False).eval(), nn.Linear(F, H))),
