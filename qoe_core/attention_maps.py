@@ -14,7 +14,6 @@ from torch import Tensor
 
 from qoe_core.attribution import Subject, explaining
 from qoe_core.models.dual_attention import DualAttention
-from qoe_core.qos import MEMORY_S
 
 LONG_TIME = "/long_time_"
 
@@ -69,32 +68,16 @@ def attention_maps(subject: Subject) -> AttentionMaps:
     valid = torch.ones(1, len(subject.inputs), dtype=torch.bool, device=subject.inputs.device)
     with explaining(module), torch.no_grad():
         found = module.run(subject.inputs[None], valid).weights
+        longs = {name: branch.long for name, branch in module.branches.items()}
+        biases = {name: long.bias(valid) for name, long in longs.items() if long is not None}
     looked = {name: weights[0].mean(0) for name, weights in found.items() if LONG_TIME in name}
     cross, gate = found.get("qos/cross_feature"), found.get("gate")
     return AttentionMaps(
         cross_feature=None if cross is None else cross[0].mean(1),
         long_time={name.replace(LONG_TIME, " "): weights for name, weights in looked.items()},
-        by_distance={
-            name.replace(LONG_TIME, " "): _by_distance(module, name.partition("/")[0], weights)
-            for name, weights in looked.items()
+        by_distance={  # queries and keys that all agree
+            name.replace(LONG_TIME, " "): biases[name.partition("/")[0]].softmax(-1)[0].mean(0)
+            for name in looked
         },
         gate=None if gate is None else gate[0],
     )
-
-
-def _by_distance(
-    module: DualAttention, branch: str, weights: Float[Tensor, "time key"]
-) -> Float[Tensor, "time key"]:
-    """Weights of a layer whose queries and keys all agree, so that distance alone decides."""
-    long, n_seconds = module.branches[branch].long, len(weights)
-    second = torch.arange(n_seconds, device=weights.device)
-    ahead = second - second[:, None]  # (time, key)
-    scores = torch.zeros(long.layers[0].attention.n_heads, n_seconds, n_seconds).to(weights)
-    if long.positions == "recency":
-        fading = [MEMORY_S[head % len(MEMORY_S)] for head in range(len(scores))]
-        scores = scores - ahead.abs() / torch.tensor(fading).to(weights)[:, None, None]
-    if long.causal:
-        scores = scores.masked_fill(ahead > 0, -torch.inf)
-    if long.span is not None:
-        scores = scores.masked_fill(ahead <= -long.span, -torch.inf)
-    return scores.softmax(-1).mean(0)

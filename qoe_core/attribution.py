@@ -25,8 +25,8 @@ from qoe_core.models.network import FittedNetwork
 from qoe_core.session import Session
 
 MEAN, OVERALL = "mean", "overall"
-SECONDS = "seconds"  # the scores of all seconds at once, for occlusion
-Target = str | int  # MEAN of all seconds, OVERALL, or the second whose score it is
+SECONDS = "seconds"  # the scores of all seconds at once, which only `group_effects` explains
+Target = str | int  # MEAN of all seconds, OVERALL, SECONDS, or the second whose score it is
 TRUTH = "true effect"
 FRAMES = "frames"  # the group of all frame features
 RESOLUTION = 1e-6  # smaller effects are 0: sums in float32 cannot tell them from rounding
@@ -39,7 +39,7 @@ class Subject:
     """One score of one session by one network, which is to be explained.
 
     Raises:
-        ValueError: a target that is neither MEAN nor OVERALL nor a second of the session.
+        ValueError: a target that is none of MEAN, OVERALL and SECONDS, nor a second of the session.
     """
 
     module: nn.Module  # (inputs, valid) to continuous and overall scores
@@ -51,12 +51,11 @@ class Subject:
 
     def __post_init__(self):
         """Refuse a score that the session has not."""
-        n_seconds = len(self.inputs)
-        known = self.target in range(n_seconds) or self.target in (MEAN, OVERALL, SECONDS)
-        if not known or isinstance(self.target, bool):
+        known = MEAN, OVERALL, SECONDS, *range(len(self.inputs))
+        if self.target not in known or isinstance(self.target, bool):
             raise ValueError(
-                f"{self.name}: target is {self.target!r}, expected {MEAN!r}, {OVERALL!r} or a "
-                f"second from 0 to {n_seconds - 1}"
+                f"{self.name}: target is {self.target!r}, expected {MEAN!r}, {OVERALL!r}, "
+                f"{SECONDS!r} or a second from 0 to {len(self.inputs) - 1}"
             )
 
     def score(self, inputs: Float[Tensor, "batch time feat"]) -> Float[Tensor, "batch ..."]:
@@ -153,7 +152,7 @@ def second_effects(subject: Subject) -> Float[Tensor, " time"]:
     seconds = torch.arange(len(subject.inputs), device=subject.inputs.device)
     with explaining(subject.module), torch.no_grad():
         effects = FeatureAblation(subject.score).attribute(
-            subject.inputs[None],
+            _leaf(subject),
             baselines=subject.baseline.expand_as(subject.inputs)[None],
             feature_mask=seconds[:, None].expand_as(subject.inputs)[None],
             perturbations_per_eval=AT_ONCE,
@@ -231,6 +230,8 @@ def explaining(module: nn.Module) -> Iterator[None]:
 
 
 def _leaf(subject: Subject) -> Float[Tensor, "1 time feat"]:
+    if subject.target == SECONDS:
+        raise ValueError(f"{subject.name}: target is {SECONDS!r}, expected a single score")
     return subject.inputs.detach().clone()[None].requires_grad_()
 
 

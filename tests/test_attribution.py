@@ -186,10 +186,25 @@ def test_an_attribution_that_is_not_finite_is_refused_by_name(refuses):
         attribution.gradient(of)
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        attribution.gradient,
+        attribution.gradient_times_input,
+        attribution.integrated_gradients,
+        attribution.second_effects,
+    ],
+)
+def test_a_method_for_a_single_score_refuses_all_seconds_at_once(method, refuses):
+    with refuses("tiny/one: target is 'seconds', expected a single score"):
+        method(subject(Running(), INPUTS, target="seconds"))
+
+
 @pytest.mark.parametrize("target", [3, -1, "best", True])
 def test_a_score_that_the_session_has_not_is_refused(target, refuses):
     with refuses(
-        f"tiny/one: target is {target!r}, expected 'mean', 'overall' or a second from 0 to 2"
+        f"tiny/one: target is {target!r}, expected 'mean', 'overall', 'seconds' or a second from "
+        "0 to 2"
     ):
         subject(Linear(WEIGHTS), INPUTS, target=target)
 

@@ -64,11 +64,7 @@ class LongTime(nn.Module):
         Raises:
             ValueError: more seconds than there are learned positions.
         """
-        n_seconds = inputs.shape[1]
-        n_seen = 0 if seen is None else seen[0].keys.shape[-1]
-        keys = torch.arange(-n_seen, n_seconds, device=inputs.device)
-        ahead = keys - keys[n_seen:, None]  # (time, key), in seconds
-        bias = self._fading(ahead).masked_fill(~self._allowed(valid, ahead), -torch.inf)
+        bias = self.bias(valid, 0 if seen is None else seen[0].keys.shape[-1])
         states = self.dropout(self._placed(inputs, first))
         weights, kept = [], []
         for number, layer in enumerate(self.layers):
@@ -76,6 +72,17 @@ class LongTime(nn.Module):
             weights.append(looked)
             kept.append(known if self.span is None else _last(known, self.span - 1))
         return functional.selu(self.regress(states)) + states, weights, kept
+
+    def bias(
+        self, valid: Bool[Tensor, "batch time"], n_seen: int = 0
+    ) -> Float[Tensor, "#batch #head time key"]:
+        """What every layer adds to its scores: less for far seconds, -inf for forbidden ones.
+
+        Keys are `n_seen` earlier seconds, all of which exist, then those of `valid`.
+        """
+        keys = torch.arange(-n_seen, valid.shape[1], device=valid.device)
+        ahead = keys - keys[n_seen:, None]  # (time, key), in seconds
+        return self._fading(ahead).masked_fill(~self._allowed(valid, ahead), -torch.inf)
 
     def _allowed(self, valid: Tensor, ahead: Tensor) -> Bool[Tensor, "#batch #head time key"]:
         near = ahead > -(self.span or math.inf)

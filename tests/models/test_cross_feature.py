@@ -87,6 +87,13 @@ def test_tokens_of_one_channel_are_refused(refuses):
         CrossFeature(8, 1, 1, dropout=0.0)
 
 
+def test_heads_that_do_not_divide_the_tokens_are_refused_with_a_number_that_fits(refuses):
+    with refuses(
+        "a feature has 4 channels with 3 heads, expected a multiple of the heads; choose 6"
+    ):
+        CrossFeature(8, 4, 3, dropout=0.0)
+
+
 def test_dropout_is_only_for_training(states):
     block = CrossFeature(FEAT, TOKEN, HEADS, dropout=0.5)
     assert not block(states)[0].equal(block(states)[0])
