@@ -16,12 +16,13 @@ STRIP := $(BIN)/nbstripout --drop-output-type stream:stderr --keep-output --keep
 .NOTPARALLEL:
 
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+COMPUTING := results test notebooks strict store browser explore bench profile
 # Small models are slower on many threads, and several run at once
-results test notebooks strict store browser explore bench profile: export OMP_NUM_THREADS = 1
-results test notebooks strict store browser explore bench profile: export MKL_NUM_THREADS = 1
+$(COMPUTING): export OMP_NUM_THREADS = 1
+$(COMPUTING): export MKL_NUM_THREADS = 1
 # The C library keeps what a training step frees for the next one: up to a tenth faster
-results test notebooks strict store browser explore bench profile: export MALLOC_MMAP_THRESHOLD_ = 33554432
-results test notebooks strict store browser explore bench profile: export MALLOC_TRIM_THRESHOLD_ = 2147483647
+$(COMPUTING): export MALLOC_MMAP_THRESHOLD_ = 33554432
+$(COMPUTING): export MALLOC_TRIM_THRESHOLD_ = 2147483647
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
