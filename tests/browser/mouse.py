@@ -18,6 +18,15 @@ def pixels(page, seconds):
     return page.locator(SCORES).bounding_box()["width"] * seconds / (high - low)
 
 
+def across(page, second):
+    """Where a second lies on the screen, by the timeline's own axis (px from the left)."""
+    place = f"""(second) => {{
+        const axis = document.querySelector('{PLOT}')._fullLayout.xaxis;
+        return axis._offset + axis.l2p(second);
+    }}"""
+    return page.locator(PLOT).bounding_box()["x"] + page.evaluate(place, second)
+
+
 def click_second(page, second):
     low = page.evaluate(f"document.querySelector('{PLOT}')._fullLayout.xaxis.range[0]")
     there = {"x": pixels(page, second - low), "y": 20}

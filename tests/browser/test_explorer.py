@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.mouse import PLOT, choose_session, click_second, drag_stall
+from tests.browser.mouse import PLOT, across, choose_session, click_second, drag_stall
 
 
 def start_of_stall(page):
@@ -31,7 +31,10 @@ def test_a_session_that_is_chosen_is_shown_as_it_was_played(page, stalling):
 def test_a_click_on_the_timeline_opens_that_second(page, second):
     click_second(page, second)
     expect(page.locator(".qoe-panel")).to_contain_text(f"second {second}")
-    expect(page.locator(f".qoe-cursor [data-second='{second}']")).to_be_visible()
+    line = page.locator(f".qoe-cursor [data-second='{second}']")
+    expect(line).to_be_visible()
+    box = line.bounding_box()
+    assert box["x"] + box["width"] / 2 == pytest.approx(across(page, second), abs=1)
 
 
 def test_a_stall_that_is_dragged_changes_the_prediction(page):
