@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from qoe_core.pairs import check_correlation, check_interval, check_length, check_pair, is_constant
+
 DIRECTION = {  # 1: higher is better, -1: lower is better; the order is the order of every table
     "plcc": 1,
     "srocc": 1,
@@ -21,11 +23,6 @@ DIRECTION = {  # 1: higher is better, -1: lower is better; the order is the orde
     "or_full": -1,
 }
 METRICS = tuple(DIRECTION)
-ROUNDING = 1e-13  # a range below this share of the largest magnitude is rounding, not information
-
-
-class UndefinedCorrelation(ValueError):
-    """One input of a correlation is constant, so the correlation does not exist."""
 
 
 def plcc(predicted: Float[np.ndarray, " n"], rated: Float[np.ndarray, " n"]) -> float:
@@ -40,7 +37,7 @@ def plcc(predicted: Float[np.ndarray, " n"], rated: Float[np.ndarray, " n"]) -> 
     >>> round(plcc(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])), 12)
     0.5
     """
-    _check_correlation(predicted, rated)
+    check_correlation(predicted, rated)
     return _pearson(predicted, rated)
 
 
@@ -56,7 +53,7 @@ def srocc(predicted: Float[np.ndarray, " n"], rated: Float[np.ndarray, " n"]) ->
     >>> round(srocc(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.0, 9.0, 3.0])), 12)
     0.8
     """
-    _check_correlation(predicted, rated)
+    check_correlation(predicted, rated)
     return _pearson(stats.rankdata(predicted), stats.rankdata(rated))
 
 
@@ -73,7 +70,7 @@ def krocc(predicted: Float[np.ndarray, " n"], rated: Float[np.ndarray, " n"]) ->
     >>> round(krocc(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.0, 9.0, 3.0])), 12)
     0.666666666667
     """
-    _check_correlation(predicted, rated)
+    check_correlation(predicted, rated)
     # asymptotic: the p-value is not used, and its exact form is slow
     return float(stats.kendalltau(predicted, rated, method="asymptotic").statistic)
 
@@ -90,8 +87,8 @@ def rmse(predicted: Float[np.ndarray, " n"], rated: Float[np.ndarray, " n"]) -> 
     >>> rmse(np.array([0.0, 0.0]), np.array([3.0, 4.0])) == math.sqrt(12.5)
     True
     """
-    _check_pair(predicted, rated)
-    return math.sqrt(np.mean((predicted - rated) ** 2))
+    check_pair(predicted, rated)
+    return _root_mean_square(predicted - rated)
 
 
 def rmse_star(
@@ -109,9 +106,8 @@ def rmse_star(
     >>> rmse_star(np.array([0.0, 0.0]), np.array([3.0, 4.0]), np.array([5.0, 2.0])) == math.sqrt(2)
     True
     """
-    _check_interval(predicted, rated, ci_half_width)
-    beyond = np.maximum(0, np.abs(predicted - rated) - ci_half_width)
-    return math.sqrt(np.mean(beyond**2))
+    check_interval(predicted, rated, ci_half_width)
+    return _root_mean_square(np.maximum(0, np.abs(predicted - rated) - ci_half_width))
 
 
 def or_half(
@@ -129,7 +125,7 @@ def or_half(
     >>> or_half(np.array([0.0, 0.0]), np.array([3.0, 4.0]), np.array([3.0, 2.5]))
     0.5
     """
-    _check_interval(predicted, rated, ci_half_width)
+    check_interval(predicted, rated, ci_half_width)
     return float(np.mean(np.abs(predicted - rated) > ci_half_width))
 
 
@@ -148,7 +144,7 @@ def or_full(
     >>> or_full(np.array([0.0, 0.0]), np.array([3.0, 4.0]), np.array([3.0, 2.5]))
     0.0
     """
-    _check_interval(predicted, rated, ci_half_width)
+    check_interval(predicted, rated, ci_half_width)
     return float(np.mean(np.abs(predicted - rated) > 2 * ci_half_width))
 
 
@@ -165,27 +161,40 @@ def session_scores(
     Raises:
         ValueError: any refusal of the metrics other than `UndefinedCorrelation`.
     """
-    scores = {**_correlations(predicted, rated), "rmse": rmse(predicted, rated)}
-    if ci_half_width is not None:
-        for name, metric in (("rmse_star", rmse_star), ("or_half", or_half), ("or_full", or_full)):
-            scores[name] = metric(predicted, rated, ci_half_width)
+    # checked once for all metrics: a table has a million sessions
+    half = ci_half_width
+    check_pair(predicted, rated) if half is None else check_interval(predicted, rated, half)
+    error = np.abs(predicted - rated)
+    scores = {**_correlations(predicted, rated), "rmse": _root_mean_square(error)}
+    if half is not None:
+        scores["rmse_star"] = _root_mean_square(np.maximum(0, error - half))
+        scores |= {
+            "or_half": float(np.mean(error > half)),
+            "or_full": float(np.mean(error > 2 * half)),
+        }
     return scores
 
 
 def _correlations(predicted: np.ndarray, rated: np.ndarray) -> dict[str, float | None]:
-    """All at once from the signs of all pairs, which is faster than one by one in a session.
+    """All at once from the order of all pairs, which is faster than one by one in a session.
 
     Source: Daniels, Biometrika 33(2), 1944: tau-b correlates the signs, srocc their sums, which are
     twice the centred mean ranks.
     """
-    try:
-        _check_correlation(predicted, rated)
-    except UndefinedCorrelation:
+    check_length(predicted)
+    if is_constant(predicted) or is_constant(rated):
         return dict.fromkeys(("plcc", "srocc", "krocc"))
-    first, second = (np.sign(np.subtract.outer(x, x)) for x in (predicted, rated))
-    krocc = np.vdot(first, second) / math.sqrt(np.vdot(first, first) * np.vdot(second, second))
-    srocc = _pearson(first.sum(axis=1), second.sum(axis=1))
-    return {"plcc": _pearson(predicted, rated), "srocc": srocc, "krocc": float(krocc)}
+    first, second = (np.greater.outer(values, values) for values in (predicted, rated))
+    n_first, n_second, concordant, discordant = (
+        np.count_nonzero(pairs) for pairs in (first, second, first & second, first & second.T)
+    )
+    krocc = (concordant - discordant) / math.sqrt(n_first * n_second)
+    srocc = _pearson(*(above.sum(axis=1) - above.sum(axis=0) for above in (first, second)))
+    return {"plcc": _pearson(predicted, rated), "srocc": srocc, "krocc": krocc}
+
+
+def _root_mean_square(errors: np.ndarray) -> float:
+    return math.sqrt(np.mean(errors**2))
 
 
 def _pearson(first: np.ndarray, second: np.ndarray) -> float:
@@ -195,56 +204,3 @@ def _pearson(first: np.ndarray, second: np.ndarray) -> float:
     first, second = first / np.abs(first).max(), second / np.abs(second).max()
     ratio = (first @ second) / math.sqrt((first @ first) * (second @ second))
     return float(min(1.0, max(-1.0, ratio)))  # rounding can pass 1 in the last place
-
-
-def _check_pair(predicted: np.ndarray, rated: np.ndarray) -> None:
-    if len(predicted) != len(rated):
-        raise ValueError(
-            f"predicted has {len(predicted)} samples and rated {len(rated)}, expected as many; "
-            "was one of them cut or padded?"
-        )
-    if len(predicted) == 0:
-        raise ValueError("predicted and rated are empty, expected at least 1 sample")
-    _check_finite("predicted", predicted)
-    _check_finite("rated", rated)
-
-
-def _check_correlation(predicted: np.ndarray, rated: np.ndarray) -> None:
-    _check_pair(predicted, rated)
-    if len(predicted) < 3:
-        raise ValueError(
-            f"predicted and rated have {len(predicted)} samples, a correlation needs at least 3; "
-            "is the session that short?"
-        )
-    for name, values in (("predicted", predicted), ("rated", rated)):
-        low, high = values.min(), values.max()
-        if high - low <= ROUNDING * max(abs(low), abs(high)):
-            raise UndefinedCorrelation(
-                f"{name} is constant at {values[0]} over {len(values)} samples, "
-                "expected values that vary; a correlation with a constant is undefined"
-            )
-
-
-def _check_interval(predicted: np.ndarray, rated: np.ndarray, ci_half_width: np.ndarray) -> None:
-    _check_pair(predicted, rated)
-    if len(ci_half_width) != len(rated):
-        raise ValueError(
-            f"ci_half_width has {len(ci_half_width)} samples and rated {len(rated)}, expected as "
-            "many; was one of them cut or padded?"
-        )
-    _check_finite("ci_half_width", ci_half_width)
-    bad = np.flatnonzero(ci_half_width < 0)
-    if bad.size:
-        raise ValueError(
-            f"ci_half_width[{bad[0]}] is {ci_half_width[bad[0]]}, expected 0 or more; "
-            "are the bounds of the interval swapped?"
-        )
-
-
-def _check_finite(name: str, values: np.ndarray) -> None:
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        raise ValueError(
-            f"{name}[{bad[0]}] is {values[bad[0]]}, expected a number ({bad.size} of {len(values)} "
-            "are not); did the model diverge or is a rating missing?"
-        )

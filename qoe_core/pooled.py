@@ -13,7 +13,8 @@ from qoe_core import runs
 from qoe_core.blocks import on_one_scale
 from qoe_core.bootstrap import MOST_UNDEFINED, Estimate, draw_contents, interval
 from qoe_core.mappings import first_order, logistic4, third_order_monotone
-from qoe_core.metrics import UndefinedCorrelation, plcc, rmse
+from qoe_core.metrics import plcc, rmse
+from qoe_core.pairs import UndefinedCorrelation
 
 MAPPINGS = {
     "first order": first_order,

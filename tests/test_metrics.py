@@ -9,7 +9,7 @@ from jaxtyping import TypeCheckError
 from scipy import stats
 
 from qoe_core import metrics
-from qoe_core.metrics import UndefinedCorrelation
+from qoe_core.pairs import UndefinedCorrelation
 
 SAME_EACH_RUN = settings(derandomize=True, deadline=None)
 CORRELATIONS = {
