@@ -58,7 +58,7 @@ def fold_tables(
             seconds.append(_second_columns(session, prediction.continuous, scale))
         if prediction.overall is not None and overall_scale is not None:
             wholes.append(_overall_columns(session, prediction, overall_scale))
-    identity = pd.DataFrame(identities)
+    identity = _with_categories(pd.DataFrame(identities))
     rows = np.repeat(np.arange(len(seconds)), [array.shape[1] for array in seconds])
     per_second = np.concatenate(seconds, axis=1).T if seconds else np.empty((0, 6))
     every_second = _beside(identity.iloc[rows], pd.DataFrame(per_second, columns=SECOND_COLUMNS))
@@ -66,10 +66,14 @@ def fold_tables(
     return every_second.astype({"second": int}), _with_trace_means(whole)
 
 
-def _beside(identity: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
-    """Both tables side by side; text as categories, which keeps a million rows small."""
+def _with_categories(identity: pd.DataFrame) -> pd.DataFrame:
+    """Text as categories, which keeps a million rows small; before a row is repeated."""
     texts = identity.select_dtypes(["str", "object"]).columns
-    identity = identity.astype(dict.fromkeys(texts, "category"))
+    return identity.astype(dict.fromkeys(texts, "category"))
+
+
+def _beside(identity: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
+    """Both tables side by side, row by row."""
     return pd.concat([identity.reset_index(drop=True), numbers], axis=1)
 
 
