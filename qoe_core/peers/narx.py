@@ -113,13 +113,13 @@ class FittedNarx:
         inputs = delayed_inputs(scaled, self.peer.input_delay)
         (into, out), (shift, offset) = self.network.coefs_, self.network.intercepts_
         driven = inputs @ into[: inputs.shape[1]] + shift
-        feedback = into[inputs.shape[1] :]
-        earlier = np.zeros(self.peer.feedback_delay)  # the mean rating, latest first
-        scores = np.empty(len(driven))
+        feedback = into[inputs.shape[1] :][::-1].copy()  # of the earliest score first
+        delay, weights = self.peer.feedback_delay, out[:, 0].copy()
+        scores = np.zeros(delay + len(driven))  # first the mean rating, before the session
         for second, drive in enumerate(driven):
-            scores[second] = np.tanh(drive + earlier @ feedback) @ out[:, 0] + offset[0]
-            earlier = np.append(scores[second], earlier)[: len(earlier)]
-        return Prediction(self.mean + self.spread * scores, None)
+            earlier = scores[second : second + delay]
+            scores[second + delay] = np.tanh(drive + earlier @ feedback) @ weights + offset[0]
+        return Prediction(self.mean + self.spread * scores[delay:], None)
 
 
 def delayed_inputs(
