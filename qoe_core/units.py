@@ -67,6 +67,7 @@ class Unit:
         sessions = self.split.sessions
         if isinstance(fitted, FittedNetwork):
             fitted.save(self.folder / WEIGHTS)
+        if hasattr(fitted, "predict_all"):
             predicted = fitted.predict_all(sessions)
         else:
             predicted = [fitted.predict(session) for session in sessions]

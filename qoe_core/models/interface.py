@@ -25,7 +25,7 @@ class Prediction:
 
 @runtime_checkable
 class Fitted(Protocol):
-    """A model after training."""
+    """A model after training; `predict_all(sessions)` where it is faster for many at once."""
 
     def predict(self, session: Session) -> Prediction:
         """Scores of one session, which may be longer than any seen in training."""

@@ -17,7 +17,8 @@ To add one, say `my_peer` (letters a to z, digits and _, and no name that anothe
 
    `predict(session)` of that object gives a `models.interface.Prediction`: a score each second and
    one of the whole, on the scale of the ratings, None for what it does not predict. The score at
-   second t may depend on seconds 0..t only. What is written out in full here is in
+   second t may depend on seconds 0..t only. A `predict_all(sessions)` beside it is used where many
+   sessions at once are faster. What is written out in full here is in
    `models/interface.py`; types are in the neighbours.
 2. Write `my_peer` into `models:` of a file in params/, such as
    `params/03_results--simulated_small--leave-content-out.yaml`, and run `make results`.

@@ -25,6 +25,7 @@ from qoe_core.qos import Scaling
 from qoe_core.session import Session
 
 READOUTS = ("last", "mean")
+AT_ONCE = 128  # sessions that go through a reservoir together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class Peer:
         scaling = self.scaling or Scaling.fit(features(session, self.inputs) for session in train)
         scaled = [scaling(features(session, self.inputs)) for session in train]
         reservoir = drawn(self, scaled[0].shape[1], seed)
-        seen = [np.hstack([reservoir.states(array), array]) for array in scaled]
+        seen = reservoir.states_and_inputs(scaled)
         continuous, overall = training_ratings(train)
         seconds = sessions = None
         if continuous is not None:
@@ -93,17 +94,32 @@ class Reservoir:
 
     def states(
         self,
-        inputs: Float[np.ndarray, "time feat"],
-        before: Float[np.ndarray, " unit"] | None = None,
-    ) -> Float[np.ndarray, "time unit"]:
+        inputs: Float[np.ndarray, "*sessions time feat"],
+        before: Float[np.ndarray, "*sessions unit"] | None = None,
+    ) -> Float[np.ndarray, "*sessions time unit"]:
         """State after each second; `before` is the state to go on from, None at the start."""
-        state = np.zeros(len(self.within)) if before is None else before
         driven = inputs @ self.into[1:] + self.into[0]
         states = np.empty_like(driven)
-        for second, drive in enumerate(driven):
-            state = (1 - self.leak) * state + self.leak * np.tanh(drive + state @ self.within)
-            states[second] = state
+        state = np.zeros(driven[..., 0, :].shape) if before is None else before
+        for second in range(driven.shape[-2]):
+            towards = np.tanh(driven[..., second, :] + state @ self.within)
+            state = (1 - self.leak) * state + self.leak * towards
+            states[..., second, :] = state
         return states
+
+    def states_and_inputs(
+        self, inputs: Sequence[Float[np.ndarray, "_ feat"]]
+    ) -> list[Float[np.ndarray, "_ column"]]:
+        """Of each session, side by side; AT_ONCE go through the reservoir together."""
+        found = []
+        for first in range(0, len(inputs), AT_ONCE):
+            arrays = inputs[first : first + AT_ONCE]
+            padded = np.zeros((len(arrays), max(map(len, arrays)), arrays[0].shape[1]))
+            for row, array in zip(padded, arrays, strict=True):
+                row[: len(array)] = array
+            together = zip(self.states(padded), arrays, strict=True)
+            found += [np.hstack([states[: len(array)], array]) for states, array in together]
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,13 +134,20 @@ class FittedEchoState:
 
     def predict(self, session: Session) -> Prediction:
         """Score of each second from the state that it leaves, and one of the whole."""
-        scaled = self.scaling(features(session, self.peer.inputs))
-        seen = np.hstack([self.reservoir.states(scaled), scaled])
+        return self.predict_all([session])[0]
+
+    def predict_all(self, sessions: Sequence[Session]) -> list[Prediction]:
+        """The same for many sessions, several times as fast."""
+        scaled = [self.scaling(features(session, self.peer.inputs)) for session in sessions]
+        return [self._read(seen) for seen in self.reservoir.states_and_inputs(scaled)]
+
+    def _read(self, seen: Float[np.ndarray, "time column"]) -> Prediction:
         continuous = overall = None
         if self.seconds is not None:
-            continuous = self.seconds.predict(seen)
+            continuous = seen @ self.seconds.coef_ + self.seconds.intercept_
         if self.sessions is not None:
-            overall = float(self.sessions.predict(whole(seen, self.peer.readout)[None])[0])
+            read = whole(seen, self.peer.readout)
+            overall = float(read @ self.sessions.coef_ + self.sessions.intercept_)
         return Prediction(continuous, overall)
 
 

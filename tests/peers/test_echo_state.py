@@ -5,6 +5,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from qoe_core.inputs import FeatureConfig
+from qoe_core.peers import echo_state
 from qoe_core.peers.echo_state import Peer, drawn, whole
 
 INPUTS = FeatureConfig(qos=("indicator", "stalled_so_far"), quality=("vmaf",))
@@ -43,6 +44,22 @@ def test_a_state_is_the_leaky_mean_of_the_last_one_and_of_what_it_is_driven_to(r
     drive = np.append(1.0, series[0]) @ reservoir.into + before @ reservoir.within
     expected = 0.7 * before + 0.3 * np.tanh(drive)
     np.testing.assert_allclose(reservoir.states(series[:1], before)[0], expected, rtol=1e-12)
+
+
+def test_sessions_that_go_through_together_are_each_its_own(reservoir, series, monkeypatch):
+    monkeypatch.setattr(echo_state, "AT_ONCE", 2)
+    inputs = [series[:7], series[7:9], series[9:30]]
+    expected = [np.hstack([reservoir.states(array), array]) for array in inputs]
+    for found, alone in zip(reservoir.states_and_inputs(inputs), expected, strict=True):
+        np.testing.assert_allclose(found, alone, rtol=0, atol=1e-12)
+
+
+def test_predictions_of_many_sessions_are_those_of_each(fit, train):
+    fitted = fit("echo_state", units=20)
+    for session, found in zip(train, fitted.predict_all(train), strict=True):
+        alone = fitted.predict(session)
+        np.testing.assert_allclose(found.continuous, alone.continuous, rtol=0, atol=1e-9)
+        assert found.overall == pytest.approx(alone.overall, abs=1e-9)
 
 
 def test_a_seed_draws_the_same_reservoir_again(reservoir):
