@@ -82,7 +82,7 @@ def test_a_frame_of_the_video_is_shown_though_the_network_does_not_see_it(made, 
 
 def test_a_second_beyond_the_session_is_refused(made, refuses):
     with refuses(
-        "tiny/content_0_pattern_1: target is 12, expected 'mean', 'overall' or a second from 0 to "
-        "11"
+        "tiny/content_0_pattern_1: target is 12, expected 'mean', 'overall', 'seconds' or a second "
+        "from 0 to 11"
     ):
         made("gru").second(12)
