@@ -161,7 +161,7 @@ class _CompiledMixed(_Mixed):
         scale = queries.shape[-2] ** -0.5
         given = d_mixed, queries * scale, keys, values, weights
         heads = [tensor.flatten(0, -3) for tensor in given]
-        d = [torch.empty(tensor.shape) for tensor in heads[1:4]]
+        d = [tensor.new_empty(tensor.shape) for tensor in heads[1:4]]
         biases = _of_heads(bias, queries, keys)
         _attend_back(*kernels.arrays(*d, *heads[:4], biases, heads[4]))
         d_queries, d_keys, d_values = (x.unflatten(0, queries.shape[:-2]) for x in d)

@@ -101,7 +101,7 @@ class _CompiledMixed(torch.autograd.Function):
     @staticmethod
     def backward(ctx, d_mixed, _):
         projected, weights = ctx.saved_tensors
-        d = torch.empty(projected.shape)
+        d = projected.new_empty(projected.shape)
         _relate_back(*kernels.arrays(d, d_mixed, projected, weights))
         return d
 
