@@ -163,7 +163,10 @@ def session_scores(
     """
     # checked once for all metrics: a table has a million sessions
     half = ci_half_width
-    check_pair(predicted, rated) if half is None else check_interval(predicted, rated, half)
+    if half is None:
+        check_pair(predicted, rated)
+    else:
+        check_interval(predicted, rated, half)
     error = np.abs(predicted - rated)
     scores = {**_correlations(predicted, rated), "rmse": _root_mean_square(error)}
     if half is not None:

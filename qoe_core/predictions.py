@@ -13,11 +13,11 @@ from jaxtyping import Float
 from qoe_core import metrics
 from qoe_core.mappings import first_order
 from qoe_core.models.interface import Prediction, training_ratings
+from qoe_core.pairs import MIN_SAMPLES
 from qoe_core.qos import LabelScale
 from qoe_core.session import Session
 from qoe_core.split import Split
 
-MIN_SCORED = 3  # seconds that a correlation needs
 ONSET_S = 10  # seconds at the start in which the rating slider warms up; scored with and without
 TRACE_MEAN = ", trace mean"  # behind a model's name
 FLAT = 1e-9  # range of trace means, in rating units, below which they say nothing
@@ -110,7 +110,7 @@ def session_scores(predictions: pd.DataFrame) -> pd.DataFrame:
         ["part", "session"], sort=False, observed=True
     ).indices.values():
         for start in (0, ONSET_S):
-            if len(indices) - start < MIN_SCORED:
+            if len(indices) - start < MIN_SAMPLES:
                 continue
             predicted, rated, low, high = arrays[indices[start:]].T
             half_width = None if np.isnan(low).any() else (high - low) / 2
