@@ -3,7 +3,8 @@
 A variant is <dataset>--<split>; it exists when params/03_results--<variant>.yaml does. It is run when
 its data set is found under $QOE_DATA, or, with no data at all, when it is the simulated corpus, which
 is then built first (another one: --config corpus=simulated_small). Each job runs one notebook
-through papermill, as one would by hand:
+through papermill, as one would by hand; rows of one variant and kind share one, since a start takes
+longer than most of them:
 
     cd notebooks
     papermill 02_train.ipynb by_hand.ipynb -f ../params/02_train--VARIANT.yaml -p model gru
@@ -16,7 +17,7 @@ import yaml
 
 from qoe_core import library, paths
 from qoe_core.datasets import catalog
-from qoe_core.models.table_rows import NETWORKS
+from qoe_core.models.table_rows import ENSEMBLE, NETWORKS, OURS
 
 if paths.DATA is not None and not catalog.found():
     folders = ", ".join(release.folder for release in catalog.RELEASES)
@@ -82,11 +83,6 @@ def runs_of_peers(wildcards):
     ]
 
 
-def is_network(wildcards):
-    """Whether a row takes long, and a GPU where there is one."""
-    return wildcards.model.split("-")[0] in NETWORKS
-
-
 def runs_explored(wildcards):
     """Predictions that a variant's explorer shows first."""
     given = PARAMS[f"07_explorer--{wildcards.variant}"]
@@ -94,11 +90,28 @@ def runs_explored(wildcards):
     return [f"{RUNS}/chapter/{wildcards.variant}/{model}/predictions.parquet" for model in models]
 
 
-def members(wildcards):
-    """What an ensemble is the mean of, so that two jobs never train the same networks."""
-    member = wildcards.model.removesuffix("-ensemble")
-    alone = member == wildcards.model
-    return [] if alone else [f"{RUNS}/chapter/{wildcards.variant}/{member}/predictions.parquet"]
+def read_by(stem):
+    """Rows of runs that a params file names, each with its variant."""
+    values = PARAMS[stem]
+    variant = stem.split("--", 1)[1]
+    named = [values.get(key) or [] for key in ("models", "model", "frames_model", "network")]
+    rows = [row for found in named for row in ([found] if isinstance(found, str) else found)]
+    trials = f"{values.get('dataset')}--video-atlas"
+    return [(variant, row) for row in rows] + [(trials, row) for row in values.get("trials", [])]
+
+
+def kind(row):
+    """Rows of one kind are trained by one job: ours, other networks, all else."""
+    base = row.split("-")[0]
+    return "ours" if base == OURS else "networks" if base in NETWORKS else "quick"
+
+
+def jobs(variant):
+    """Rows of a variant that any notebook reads, by kind; ensembles last, after their members."""
+    stems = [stem for stem in PARAMS if not stem.startswith(("02_train--", "simulate--"))]
+    read = [row for stem in stems for of, row in read_by(stem) if of == variant]
+    ordered = sorted(dict.fromkeys(read), key=lambda row: row.endswith(ENSEMBLE))
+    return {k: [row for row in ordered if kind(row) == k] for k in map(kind, ordered)}
 
 
 def corpus_of(wildcards):
@@ -113,6 +126,7 @@ def sources(*patterns):
 
 
 RUNS, FIGURES = paths.RUNS, paths.FIGURES
+LONG = ("--released", "--strict")  # splits with a fold a session or nearly so
 CORPUS_CODE = sources("simulate/*.py", "datasets/release.py", "session.py")
 DATA_CODE = sources("session.py", "library.py", "datasets/*.py", "simulate/corpus.py")
 FRAME_CODE = sources(
@@ -209,24 +223,31 @@ rule features:
         PAPERMILL
 
 
-rule train:
-    message: "02_train: {wildcards.model}, {wildcards.variant}"
-    input:
-        corpus_of,
-        members,
-        TRAIN_CODE,
-        notebook="notebooks/02_train.ipynb",
-        params="params/02_train--{variant}.yaml",
-    output:
-        f"{RUNS}/chapter/{{variant}}/{{model}}/predictions.parquet",
-        f"{FIGURES}/02_train/chapter--{{variant}}--{{model}}.pdf",
-        notebook=f"{RUNS}/notebooks/02_train--{{variant}}--{{model}}.ipynb",
-    # rows side by side, long ones first: one that has all cores leaves them idle while it starts
-    priority: lambda wildcards: int(is_network(wildcards))
-    resources:
-        gpu=lambda wildcards: int(is_network(wildcards) and torch.cuda.is_available()),
-    shell:
-        PAPERMILL + " -p study chapter -p model {wildcards.model} -p workers {threads}"
+for variant in variants("02_train"):
+    for one_kind, rows in jobs(variant).items():
+
+        rule:
+            name:
+                f"train_{variant}_{one_kind}".replace("-", "_")
+            message:
+                f"02_train: {' '.join(rows)}, {variant}"
+            input:
+                [f"{paths.CORPORA}/{d}/corpus.json" for d in [variant.split("--")[0]] if library.is_simulated(d)],
+                TRAIN_CODE,
+                notebook="notebooks/02_train.ipynb",
+                params=f"params/02_train--{variant}.yaml",
+            output:
+                [f"{RUNS}/chapter/{variant}/{row}/predictions.parquet" for row in rows],
+                [f"{FIGURES}/02_train/chapter--{variant}--{row}.pdf" for row in rows],
+                notebook=f"{RUNS}/notebooks/02_train--{variant}--{one_kind}.ipynb",
+            params:
+                rows=json.dumps({"study": "chapter", "model": rows[0], "also": rows[1:]}),
+            # jobs side by side, long ones first: one that has all cores leaves them idle while it starts
+            priority: (one_kind != "quick") + 2 * variant.endswith(LONG)
+            resources:
+                gpu=int(one_kind != "quick" and torch.cuda.is_available()),
+            shell:
+                PAPERMILL + " -y {params.rows:q} -p workers {threads}"
 
 
 rule tables:

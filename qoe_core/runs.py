@@ -41,6 +41,17 @@ def load(study: str, dataset: str, split: str, models: Sequence[str], table: str
     return pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
 
 
+def tested(study: str, dataset: str, split: str, model: str) -> pd.DataFrame:
+    """What a model said of its test sessions: overall where anybody rated that, else by second.
+
+    Raises:
+        ValueError: it has not been run.
+    """
+    overall = load(study, dataset, split, [model], "overall")
+    table = overall if len(overall) else load(study, dataset, split, [model], "predictions")
+    return table[(table["part"] == "test") & (table["model"] == model)]
+
+
 def commits(study: str, dataset: str, split: str, models: Sequence[str]) -> dict[str, str]:
     """The commit that each finished experiment was run at, by model."""
     folders = {model: run_folder(study, dataset, split, model) for model in models}
@@ -52,14 +63,12 @@ def record(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "run.json").read_text())
 
 
-def histories(folder: Path) -> pd.DataFrame:
-    """One row per unit and epoch of an experiment's folder; empty for models without epochs."""
-    units = record(folder)["units"]
-    paths = {unit: folder / "units" / digest / HISTORY for unit, digest in units.items()}
-    tables = {unit: pd.read_parquet(path) for unit, path in paths.items() if path.exists()}
-    if not tables:
-        return pd.DataFrame()
-    return pd.concat(tables, names=["unit"]).reset_index("unit").reset_index(drop=True)
+def history(folder: Path) -> pd.DataFrame:
+    """One row an epoch of an experiment's first unit; empty for an ensemble or without epochs."""
+    for digest in record(folder)["units"].values():
+        path = folder / "units" / digest / HISTORY
+        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    return pd.DataFrame()
 
 
 def unit_title(fold: str, seed: int) -> str:

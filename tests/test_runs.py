@@ -85,19 +85,33 @@ def test_each_experiment_says_which_commit_ran_it():
 
 
 @pytest.mark.usefixtures("root")
-def test_history_has_a_row_a_unit_and_epoch():
-    units = {"a, seed 0": "d0", "b, seed 0": "d1"}
+def test_history_has_a_row_an_epoch_of_the_first_unit():
+    units = {"b, seed 0": "d1", "a, seed 0": "d0"}
     folder = finished("gru", pd.DataFrame({"value": [1.0]}), units=units)
-    trained(folder, "d0", [{"epoch": 1, "train/loss": 0.5}, {"epoch": 2, "train/loss": 0.25}])
-    trained(folder, "d1", [{"epoch": 1, "train/loss": 0.75}])
-    assert runs.histories(folder).to_dict("list") == {
-        "unit": ["a, seed 0", "a, seed 0", "b, seed 0"],
-        "epoch": [1, 2, 1],
-        "train/loss": [0.5, 0.25, 0.75],
-    }
+    trained(folder, "d0", [{"epoch": 1, "train/loss": 0.75}])
+    trained(folder, "d1", [{"epoch": 1, "train/loss": 0.5}, {"epoch": 2, "train/loss": 0.25}])
+    assert runs.history(folder).to_dict("list") == {"epoch": [1, 2], "train/loss": [0.5, 0.25]}
 
 
 @pytest.mark.usefixtures("root")
-def test_a_model_without_epochs_has_an_empty_history():
-    folder = finished("ridge", pd.DataFrame({"value": [1.0]}), units={"a, seed 0": "d0"})
-    assert runs.histories(folder).empty
+@pytest.mark.parametrize("units", [{"a, seed 0": "d0"}, {}], ids=["no epochs", "ensemble"])
+def test_a_model_that_was_not_trained_in_epochs_has_an_empty_history(units):
+    folder = finished("ridge", pd.DataFrame({"value": [1.0]}), units=units)
+    assert runs.history(folder).empty
+
+
+@pytest.mark.usefixtures("root")
+def test_tested_are_the_overall_scores_of_the_model_itself_where_there_are_any():
+    folder = finished("gru", pd.DataFrame({"value": [1.0]}))
+    overall = {"model": ["gru", "gru", "gru, trace mean"], "part": ["test", "train", "test"]}
+    pd.DataFrame(overall | {"predicted": [1.0, 2.0, 3.0]}).to_parquet(folder / "overall.parquet")
+    assert runs.tested(*WHERE, "gru")["predicted"].tolist() == [1.0]
+
+
+@pytest.mark.usefixtures("root")
+def test_tested_are_seconds_where_nobody_rated_the_whole():
+    folder = finished("gru", pd.DataFrame({"value": [1.0]}))
+    seconds = pd.DataFrame({"model": ["gru"] * 2, "part": ["train", "test"], "second": [0, 1]})
+    seconds.to_parquet(folder / "predictions.parquet")
+    seconds.iloc[:0].to_parquet(folder / "overall.parquet")
+    assert runs.tested(*WHERE, "gru")["second"].tolist() == [1]
