@@ -93,7 +93,8 @@ class Peer:
             max_fun=2 * self.iterations,
             random_state=seed,
         )
-        network.fit(np.concatenate(rows), (flat - mean) / spread)
+        # single precision: twice as fast, and its rounding is far below what L-BFGS leaves undone
+        network.fit(np.float32(np.concatenate(rows)), np.float32((flat - mean) / spread))
         return FittedNarx(self, scaling, network, mean, spread)
 
 

@@ -63,7 +63,7 @@ def test_the_network_is_scikit_learns_on_inputs_and_the_true_ratings_before(fit,
     network = MLPRegressor(
         hidden_layer_sizes=(8,), activation="tanh", solver="lbfgs", alpha=10.0, random_state=0
     )
-    network.set_params(max_iter=20_000, max_fun=40_000).fit(np.array(rows), np.array(targets))
+    network.set_params(max_iter=20_000, max_fun=40_000).fit(np.float32(rows), np.float32(targets))
     np.testing.assert_allclose(fitted.network.coefs_[0], network.coefs_[0], rtol=1e-6, atol=1e-9)
 
 
