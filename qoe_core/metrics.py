@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from qoe_core.models.kernels import compiled
 from qoe_core.pairs import check_correlation, check_interval, check_length, check_pair, is_constant
 
 DIRECTION = {  # 1: higher is better, -1: lower is better; the order is the order of every table
@@ -187,13 +188,31 @@ def _correlations(predicted: np.ndarray, rated: np.ndarray) -> dict[str, float |
     check_length(predicted)
     if is_constant(predicted) or is_constant(rated):
         return dict.fromkeys(("plcc", "srocc", "krocc"))
-    first, second = (np.greater.outer(values, values) for values in (predicted, rated))
-    n_first, n_second, concordant, discordant = (
-        np.count_nonzero(pairs) for pairs in (first, second, first & second, first & second.T)
-    )
-    krocc = (concordant - discordant) / math.sqrt(n_first * n_second)
-    srocc = _pearson(*(above.sum(axis=1) - above.sum(axis=0) for above in (first, second)))
-    return {"plcc": _pearson(predicted, rated), "srocc": srocc, "krocc": krocc}
+    above = np.empty((2, len(rated)))
+    agreeing, n_first, n_second = _compare_pairs(*_doubles(predicted, rated), *above)
+    krocc = agreeing / math.sqrt(n_first * n_second)
+    return {"plcc": _pearson(predicted, rated), "srocc": _pearson(*above), "krocc": krocc}
+
+
+@compiled
+def _compare_pairs(first, second, first_above, second_above):
+    """How many ordered pairs agree less those that disagree, and how many differ in each input.
+
+    Fills in how many values each one is above, less how many are above it.
+    """
+    agreeing = n_first = n_second = 0
+    for i in range(len(first)):
+        above = other_above = 0
+        for j in range(len(first)):
+            sign = int(first[i] > first[j]) - int(first[i] < first[j])
+            other = int(second[i] > second[j]) - int(second[i] < second[j])
+            agreeing += sign * other
+            n_first += sign * sign
+            n_second += other * other
+            above += sign
+            other_above += other
+        first_above[i], second_above[i] = above, other_above
+    return agreeing, n_first, n_second
 
 
 def _root_mean_square(errors: np.ndarray) -> float:
@@ -202,8 +221,22 @@ def _root_mean_square(errors: np.ndarray) -> float:
 
 def _pearson(first: np.ndarray, second: np.ndarray) -> float:
     """Correlation of two inputs that vary; each is centred and scaled before any product."""
-    # float64 means turn float32 input into float64
-    first, second = first - first.mean(dtype=float), second - second.mean(dtype=float)
-    first, second = first / np.abs(first).max(), second / np.abs(second).max()
-    ratio = (first @ second) / math.sqrt((first @ first) * (second @ second))
+    ratio = _centred_ratio(*_doubles(first, second))
     return float(min(1.0, max(-1.0, ratio)))  # rounding can pass 1 in the last place
+
+
+def _doubles(*inputs: np.ndarray) -> list[np.ndarray]:
+    """What compiled loops take."""
+    return [np.ascontiguousarray(values, dtype=float) for values in inputs]
+
+
+@compiled
+def _centred_ratio(first, second):
+    first, second = first - first.mean(), second - second.mean()
+    first, second = first / np.abs(first).max(), second / np.abs(second).max()
+    product = first_square = second_square = 0.0
+    for i in range(len(first)):
+        product += first[i] * second[i]
+        first_square += first[i] * first[i]
+        second_square += second[i] * second[i]
+    return product / math.sqrt(first_square * second_square)
