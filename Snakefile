@@ -241,13 +241,13 @@ for variant in variants("02_train"):
                 [f"{FIGURES}/02_train/chapter--{variant}--{row}.pdf" for row in rows],
                 notebook=f"{RUNS}/notebooks/02_train--{variant}--{one_kind}.ipynb",
             params:
-                rows=json.dumps({"study": "chapter", "model": rows[0], "also": rows[1:]}),
+                rows=" ".join(rows),
             # jobs side by side, long ones first: one that has all cores leaves them idle while it starts
             priority: (one_kind != "quick") + 2 * variant.endswith(LONG)
             resources:
                 gpu=int(one_kind != "quick" and torch.cuda.is_available()),
             shell:
-                PAPERMILL + " -y {params.rows:q} -p workers {threads}"
+                PAPERMILL + " -p study chapter -p model {params.rows:q} -p workers {threads}"
 
 
 rule tables:
