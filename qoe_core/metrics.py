@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from qoe_core.models.kernels import compiled
+from qoe_core.kernels import compiled
 from qoe_core.pairs import check_correlation, check_interval, check_length, check_pair, is_constant
 
 DIRECTION = {  # 1: higher is better, -1: lower is better; the order is the order of every table

@@ -20,8 +20,17 @@ from qoe_core.session import Session
 PACKAGES = ("av", "numpy", "pandas", "scikit-learn", "scipy", "timm", "torch")
 # the modules that a prediction or score passes through; readers show in the sessions they return,
 # and what makes frame features (down to a version of its own) in `inputs.identity`
-CODE = ("session", "split", "splits", "qos", "batches", "losses", "stack", "checkpoint", "loading")
-CODE += ("train_config", "epoch", "training", "inputs", "metrics", "mappings", "predictions")
+CODE = ("kernels", "session", "split", "splits", "qos", "batches", "losses", "stack", "checkpoint")
+CODE += (
+    "loading",
+    "train_config",
+    "epoch",
+    "training",
+    "inputs",
+    "metrics",
+    "mappings",
+    "predictions",
+)
 CODE += ("units", "experiment")
 
 

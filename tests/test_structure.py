@@ -13,7 +13,7 @@ from qoe_core.paths import ROOT
 
 # Each station imports only from those before it; a package is one station
 ORDER = [
-    *("paths", "torchvision_schemas", "session", "what_if", "provenance", "parallel"),
+    *("paths", "torchvision_schemas", "kernels", "session", "what_if", "provenance", "parallel"),
     *("datasets", "simulate"),
     *("library", "overview", "split", "splits", "qos", "batches", "losses", "stack"),
     *("checkpoint", "loading"),

@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from qoe_core.models import kernels
-from qoe_core.models.kernels import LEAST, ONE, F, add_product, compiled, exp, inlined
+from qoe_core import kernels
+from qoe_core.kernels import LEAST, ONE, F, add_product, compiled, exp, inlined
 
 NEGLIGIBLE = F(-80)  # a score so far below the highest has no weight; its share would lose digits
 

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from qoe_core.models import kernels
-from qoe_core.models.kernels import LEAST, F, compiled, exp
+from qoe_core import kernels
+from qoe_core.kernels import LEAST, F, compiled, exp
 
 
 class CrossFeature(nn.Module):

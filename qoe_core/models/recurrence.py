@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from qoe_core.models import kernels
+from qoe_core import kernels
+from qoe_core.kernels import ONE, TWO, F, add_product, compiled, exp, inlined
 from qoe_core.models.cells import CELLS, Recurrence
-from qoe_core.models.kernels import ONE, TWO, F, add_product, compiled, exp, inlined
 
 
 def states(

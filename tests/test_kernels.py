@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from qoe_core.models import kernels
+from qoe_core import kernels
 from qoe_core.models.attention import Attention
 from qoe_core.models.cross_feature import CrossFeature
 from qoe_core.models.recurrence import states

@@ -1,6 +1,6 @@
-"""What the compiled loops of networks are made of, for a CPU in single precision.
+"""What the compiled loops on a CPU are made of; those of networks in single precision.
 
-A loop goes through one session of one network at a time, whose numbers stay in the cache, where
+A loop of a network goes through one session of it at a time, whose numbers stay in the cache, where
 torch goes through all of them with every operation. It fills arrays that it is given, all
 contiguous. Whoever calls one has the same formulas for other devices; tests compare the two.
 """
