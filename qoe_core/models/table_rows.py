@@ -38,7 +38,7 @@ FRAMES = "-frames"  # frame features in place of the quality metrics
 SUFFIXES = (QOS_ONLY, VIDEO_ONLY, FRAMES)
 ENSEMBLE = "-ensemble"
 WEIGHT_DECAY = {OURS: 1.0}  # of AdamW, found on validation contents; others: TrainConfig's
-AT_ONCE = 256  # sessions in a step of all networks, if `training` does not say
+AT_ONCE = 512  # sessions in a step of all networks, if `training` does not say
 AT_ONCE_OURS = 64  # whose pairs of seconds fill the cache
 
 
