@@ -127,6 +127,7 @@ def sources(*patterns):
 
 RUNS, FIGURES = paths.RUNS, paths.FIGURES
 LONG = ("--released", "--strict")  # splits with a fold a session or nearly so
+FIRST = 9  # figures and tables, as soon as their runs are there
 CORPUS_CODE = sources("simulate/*.py", "datasets/release.py", "session.py")
 DATA_CODE = sources("session.py", "library.py", "datasets/*.py", "simulate/corpus.py")
 FRAME_CODE = sources(
@@ -264,6 +265,7 @@ rule tables:
         f"{FIGURES}/03_results/{{variant}}.txt",
         f"{FIGURES}/03_results/{{variant}}-forest.pdf",
         notebook=f"{RUNS}/notebooks/03_results--{{variant}}.ipynb",
+    priority: FIRST
     shell:
         PAPERMILL
 
@@ -291,6 +293,7 @@ rule attention:
         f"{FIGURES}/06_attention/{{variant}}-checks.csv",
         f"{FIGURES}/06_attention/{{variant}}.txt",
         notebook=f"{RUNS}/notebooks/06_attention--{{variant}}.ipynb",
+    priority: FIRST
     shell:
         PAPERMILL
 
@@ -310,6 +313,7 @@ rule explorer:
         params="params/07_explorer--{variant}.yaml",
     output:
         notebook=f"{RUNS}/notebooks/07_explorer--{{variant}}.ipynb",
+    priority: FIRST
     shell:
         PAPERMILL
 
@@ -330,6 +334,7 @@ rule ablation:
         f"{FIGURES}/08_ablation/{{variant}}.txt",
         f"{FIGURES}/08_ablation/{{variant}}-differences.pdf",
         notebook=f"{RUNS}/notebooks/08_ablation--{{variant}}.ipynb",
+    priority: FIRST
     shell:
         PAPERMILL
 
@@ -352,6 +357,7 @@ rule overall:
         f"{FIGURES}/09_overall/{{variant}}.txt",
         f"{FIGURES}/09_overall/{{variant}}-forest.pdf",
         notebook=f"{RUNS}/notebooks/09_overall--{{variant}}.ipynb",
+    priority: FIRST
     shell:
         PAPERMILL
 
@@ -372,6 +378,7 @@ rule peers:
         f"{FIGURES}/10_peers/{{group}}.txt",
         f"{FIGURES}/10_peers/{{group}}-cost.pdf",
         notebook=f"{RUNS}/notebooks/10_peers--{{group}}.ipynb",
+    priority: FIRST
     params:
         found=lambda wildcards: json.dumps({"variants": peers(wildcards.group)}),
     shell:
@@ -389,6 +396,7 @@ rule traces:
         f"{FIGURES}/04_traces/{{variant}}.pdf",
         f"{FIGURES}/04_traces/{{variant}}.png",
         notebook=f"{RUNS}/notebooks/04_traces--{{variant}}.ipynb",
+    priority: FIRST
     shell:
         PAPERMILL
 
@@ -414,5 +422,6 @@ rule protocol:
         ),
         notebook=f"{RUNS}/notebooks/05_protocol--{{variant}}.ipynb",
     threads: workflow.cores
+    priority: FIRST
     shell:
         PAPERMILL
