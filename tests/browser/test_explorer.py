@@ -54,6 +54,14 @@ def test_a_stall_that_cannot_be_where_it_was_dragged_goes_back_with_a_reason(pag
     assert (shown, start_of_stall(page)) == pytest.approx((start, start), abs=0.01)
 
 
+def test_what_is_done_in_quick_turn_is_all_answered(page):
+    for _ in range(4):
+        drag_stall(page, 0, 200)
+        expect(page.locator(".qoe-status")).to_contain_text("stall 0 cannot begin at")
+        page.click(".qoe-reset")
+        expect(page.locator(".qoe-status")).to_have_text("")
+
+
 def test_export_writes_the_view_and_its_producer(page, opened):
     session = page.locator(".qoe-session select").evaluate("list => list.selectedOptions[0].text")
     page.click(".qoe-export")
