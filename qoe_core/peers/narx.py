@@ -93,7 +93,7 @@ class Peer:
             max_fun=2 * self.iterations,
             random_state=seed,
         )
-        # single precision: twice as fast, and its rounding is far below what L-BFGS leaves undone
+        # single precision: twice as fast to the same loss; another seed moves predictions more
         network.fit(np.float32(np.concatenate(rows)), np.float32((flat - mean) / spread))
         return FittedNarx(self, scaling, network, mean, spread)
 
