@@ -52,6 +52,16 @@ def runs_of_trials(wildcards):
     ]
 
 
+def runs_of_protocol(wildcards):
+    """Predictions that the protocol chapter reads: those of its variant, and of released lists."""
+    given = PARAMS[f"05_protocol--{wildcards.variant}"]
+    listed = f"{given['dataset']}--released"
+    stopping = []
+    if f"02_train--{listed}" in PARAMS:
+        stopping = [f"{RUNS}/chapter/{listed}/{given['stopping']}/predictions.parquet"]
+    return runs_of("05_protocol")(wildcards) + stopping
+
+
 def runs_explained(wildcards):
     """Predictions of the networks that a variant of the attention chapter looks into."""
     given = PARAMS[f"06_attention--{wildcards.variant}"]
@@ -405,7 +415,7 @@ rule protocol:
     message: "05_protocol: {wildcards.variant}"
     input:
         corpus_of,
-        runs_of("05_protocol"),
+        runs_of_protocol,
         TRAIN_CODE,
         TABLE_CODE,
         SHOW_CODE,

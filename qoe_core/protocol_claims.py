@@ -47,6 +47,23 @@ def sentence(contrast: pd.DataFrame, of: str) -> str:
     )
 
 
+def distance_sentence(contrast: pd.DataFrame, reported: pd.DataFrame) -> str:
+    """How far either way of training a network is from what papers report for it, in PLCC.
+
+    `contrast` is that of one network, `reported` has rows of `tables.published`.
+    """
+    (row,) = contrast[contrast["metric"] == "plcc"].to_dict("records")
+    ways = {row["first"]: row["mean_first"], row["second"]: row["mean_second"]}
+    clauses = [
+        f"{of['plcc']:.3f} is reported ({tables.MARKS[of['mark']]}; {of['aggregation']}, "
+        f"{of['split']}), "
+        + " and ".join(f"{value - of['plcc']:+.3f} {way}" for way, value in ways.items())
+        for of in reported.to_dict("records")
+    ]
+    here = " and ".join(f"{value:.3f} {way}" for way, value in ways.items())
+    return f"{row['model']}, PLCC {here}; {'; '.join(clauses) or 'no paper reports one'}."
+
+
 def dependence_sentence(dependence: pd.DataFrame, of: str) -> str:
     """What `protocol.serial_dependence` says of `of`."""
     constant = int(dependence["lag1"].isna().sum())

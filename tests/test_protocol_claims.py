@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qoe_core.protocol_claims import dependence_sentence, sentence
+from qoe_core.protocol_claims import dependence_sentence, distance_sentence, sentence
 
 
 def row(model="gru", difference=(0.1, 0.05, 0.15), **changes):
@@ -130,3 +130,23 @@ def test_dependence_is_said_in_medians():
 def test_dependence_without_constant_ratings_leaves_nothing_out():
     found = pd.DataFrame({"n_seconds": [20], "lag1": [0.8], "effective": [2.0]})
     assert dependence_sentence(found, "tiny").startswith("tiny, dependence, 1 rated sessions: ")
+
+
+REPORTED = pd.DataFrame(
+    [{"plcc": 0.79, "mark": "R", "aggregation": "mean over videos", "split": "released folds"}]
+)
+STOPPED = pd.DataFrame(
+    [row(metric="plcc", mean_first=0.75, mean_second=0.8), row(metric="rmse", mean_first=9.0)]
+).assign(first="stopped within the list", second="stopped on related videos")
+
+
+def test_the_distance_of_both_ways_from_a_reported_number_carries_its_sign_and_mark():
+    assert distance_sentence(STOPPED, REPORTED) == (
+        "gru, PLCC 0.750 stopped within the list and 0.800 stopped on related videos; 0.790 is "
+        "reported (recalled, unverified; mean over videos, released folds), -0.040 stopped within "
+        "the list and +0.010 stopped on related videos."
+    )
+
+
+def test_without_a_reported_number_no_distance_is_said():
+    assert distance_sentence(STOPPED, REPORTED[:0]).endswith("; no paper reports one.")

@@ -8,7 +8,8 @@ where theirs is that of the end of the session before; one step a session, not o
 seconds; sessions in a random order; inputs and labels scaled on the training part, where theirs
 have fixed bounds; the head begins at the middle of the labels, since a rectifier that is closed at
 the start may stay so; seconds since a stall are not divided by the length of the session, which
-nobody knows while it is watched.
+nobody knows while it is watched, and where rates change, seconds since the last fall of the bitrate
+stand beside them, where theirs is one time since a stall or low rate.
 Axes: batch = sessions, time = seconds, feat = scaled inputs.
 """
 
