@@ -79,9 +79,9 @@ def ablation(study: str, dataset: str, split: str, models: Sequence[str]) -> pd.
             f"models are {list(models)}, of which {unknown} are not among {VARIANTS}; "
             "does a new variant lack its words in CHANGES?"
         )
-    found = tables.results(study, dataset, split, models, reference=OURS)
+    found = tables.results(study, dataset, split, models, reference=OURS, parts=[PART])
     shown = found["model"].isin([*models, OURS + TRACE_MEAN])
-    table = found[(found["part"] == PART) & found["metric"].isin(METRICS) & shown].copy()
+    table = found[found["metric"].isin(METRICS) & shown].copy()
     table["change"] = [CHANGES[model][0] for model in table["model"]]
     table[DIFFERENCE] = 0.0 - table[["diff_mean", "diff_high", "diff_low"]]  # never "-0.000"
     compared = table["p"].notna()

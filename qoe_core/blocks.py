@@ -5,7 +5,7 @@ sessions. Overall QoE: a metric over all sessions of a part, averaged over folds
 of all folds are brought to the range of the rated scores first.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -103,15 +103,16 @@ def overall_blocks(overall: pd.DataFrame, part: str) -> Iterator[Block]:
     contents = sorted(chosen["content"].unique())
     draws = draw_contents(contents)
     runs = ["model", "seed", "fold"] if part == "train" else ["model", "seed"]
-    found: dict[str, dict[str, list[Estimate]]] = {}
+    found: dict[str, dict[str, _Average]] = {}
     for (model, *_), run in chosen.groupby(runs, observed=True):
         member = draws.member[np.searchsorted(contents, run["content"].astype(str))]
         for metric, estimate in _run_estimates(run, replace(draws, member=member)).items():
-            found.setdefault(metric, {}).setdefault(model, []).append(estimate)
+            average = found.setdefault(metric, {}).setdefault(model, _Average(len(draws.counts)))
+            average.add(estimate)
     by_model = chosen.groupby("model", observed=True)
     seeds, sessions = by_model["seed"].nunique(), by_model["session"].nunique()
     for metric, runs_of in found.items():
-        stacked = _average(list(runs_of.values()))
+        stacked = _side_by_side(runs_of.values())
         yield Block(
             target="overall",
             part=part,
@@ -120,7 +121,7 @@ def overall_blocks(overall: pd.DataFrame, part: str) -> Iterator[Block]:
             seeds=[int(seeds[model]) for model in runs_of],
             n=[int(sessions[model]) for model in runs_of],
             n_contents=len(contents),
-            summaries=[aggregate(np.array([e.value[0] for e in r])) for r in runs_of.values()],
+            summaries=[aggregate(np.array(average.values)) for average in runs_of.values()],
             estimate=stacked,
             differences=stacked.against,
         )
@@ -164,13 +165,29 @@ def _run_estimates(run: pd.DataFrame, draws: ContentDraws) -> dict[str, Estimate
     return metric_estimates(predicted[None], rated, draws, half_width)
 
 
-def _average(runs: Sequence[Sequence[Estimate]]) -> Estimate:
-    """The mean over each model's runs, models side by side.
+class _Average:
+    """The mean over the runs of a model, of which none is kept: they may be thousands.
 
     A draw in which a run is undefined, such as one without contents of its fold, leaves it out.
     """
-    drawn = [np.ma.masked_invalid([run.drawn[:, 0] for run in model]) for model in runs]
-    return Estimate(
-        value=np.array([np.mean([run.value[0] for run in model]) for model in runs]),
-        drawn=np.stack([model.mean(0).filled(np.nan) for model in drawn], axis=1),
-    )
+
+    def __init__(self, n_draws: int):
+        self.values: list[float] = []  # of the runs
+        self.total = np.zeros(n_draws)
+        self.n_defined = np.zeros(n_draws)
+
+    def add(self, run: Estimate) -> None:
+        """One more run."""
+        drawn = run.drawn[:, 0]
+        defined = ~np.isnan(drawn)
+        self.values.append(run.value[0])
+        self.total += np.where(defined, drawn, 0.0)
+        self.n_defined += defined
+
+
+def _side_by_side(averages: Iterable[_Average]) -> Estimate:
+    """One model a column; NaN where no run of it is defined."""
+    averages = list(averages)
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        drawn = np.stack([average.total / average.n_defined for average in averages], axis=1)
+    return Estimate(value=np.array([np.mean(a.values) for a in averages]), drawn=drawn)

@@ -46,7 +46,8 @@ def draw_contents(content: Sequence[str], n_draws: int = 10_000, seed: int = 0) 
         raise ValueError(f"n_draws is {n_draws}, expected at least 1; 10,000 is the usual number")
     uniform = np.full(len(names), 1 / len(names))
     counts = np.random.default_rng(seed).multinomial(len(names), uniform, size=n_draws)
-    return ContentDraws(member=np.eye(len(names))[index], counts=counts.astype(float))
+    # a content's draws lie together, as compiled loops want them
+    return ContentDraws(member=np.eye(len(names))[index], counts=counts.astype(float, order="F"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -19,7 +19,7 @@ from qoe_core.inputs import features, identity, prepare
 from qoe_core.models.interface import training_ratings
 from qoe_core.models.table_rows import ModelConfig, build
 from qoe_core.qos import Scaling
-from qoe_core.runs import run_folder, weights
+from qoe_core.runs import joined, run_folder, weights
 from qoe_core.session import Session
 from qoe_core.split import Split
 from qoe_core.splits import SPLITS, folds
@@ -97,7 +97,8 @@ def run(
     missing = [unit for unit in units if not unit.is_finished]
     _compute(units, workers, f"{experiment.model.name} on {experiment.dataset}")
     for name in TABLES:
-        write(_gather(units, name), experiment.folder / f"{name}.parquet")
+        of_units = [unit.folder / f"{name}.parquet" for unit in units]
+        write(joined(of_units), experiment.folder / f"{name}.parquet")
     facts = [json.loads((unit.folder / "unit.json").read_text()) for unit in units]
     record = {
         "experiment": dataclasses.asdict(experiment),
@@ -225,8 +226,3 @@ def _start(experiment: Experiment, fold: str, seed: int) -> Path | None:
     if not experiment.start:
         return None
     return weights(experiment.start, experiment.dataset, experiment.split, fold, seed)
-
-
-def _gather(units: Sequence[Unit], name: str) -> pd.DataFrame:
-    tables = [pd.read_parquet(unit.folder / f"{name}.parquet") for unit in units]
-    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)

@@ -57,13 +57,13 @@ def names(variant: str) -> tuple[str, str]:
 def collected(
     study: str, variants: Sequence[str], reference: str = tables.BEST_BASELINE
 ) -> pd.DataFrame:
-    """`tables.results` of every variant, one below the other.
+    """`tables.results` of every variant on its test part, one below the other.
 
     Raises:
         ValueError: as `variant_models` and `tables.results`.
     """
     found = [
-        tables.results(study, *names(variant), variant_models(variant), reference)
+        tables.results(study, *names(variant), variant_models(variant), reference, ["test"])
         for variant in variants
     ]
     return pd.concat(found, ignore_index=True)
@@ -72,7 +72,7 @@ def collected(
 def peer_table(results: pd.DataFrame) -> pd.DataFrame:
     """One row per data set, split, target, model and metric of METRICS, with COLUMNS.
 
-    On test sessions, in the order of `results`; behind each split and target come the models that
+    In the order of `results`, of the test part; behind each split and target come the models that
     papers report and that have no row here, with nothing but the reported number.
     """
     test = results[(results["part"] == "test") & results["metric"].isin(METRICS)]
@@ -186,5 +186,7 @@ def per_content(study: str, variant: str, models: Sequence[str]) -> pd.DataFrame
     dataset, split = names(variant)
     table = table.reset_index().assign(dataset=dataset, split=split)
     table["seeds"] = table["model"].map(seeds).astype(int)
-    ordered = table.sort_values("model", key=lambda c: c.map(list(models).index), kind="stable")
+    ordered = table.sort_values(
+        "model", key=lambda c: c.astype(str).map(list(models).index), kind="stable"
+    )
     return ordered[CONTENT_COLUMNS].reset_index(drop=True)

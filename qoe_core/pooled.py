@@ -21,7 +21,7 @@ MAPPINGS = {
     "third order": third_order_monotone,
     "logistic": logistic4,
 }
-USED = ["model", "seed", "part", "content", "predicted", "rated"]
+USED = ["seed", "part", "content", "predicted", "rated"]
 
 
 def pooled_seconds(study: str, dataset: str, split: str, models: Sequence[str]) -> pd.DataFrame:
@@ -34,10 +34,10 @@ def pooled_seconds(study: str, dataset: str, split: str, models: Sequence[str]) 
     """
     rows = []
     for model in models:
-        table = runs.load(study, dataset, split, [model], "predictions")
+        table = runs.load(study, dataset, split, [model], "predictions", columns=USED)
         if table.empty:
             continue
-        for part, of_part in table[USED].groupby("part", sort=False, observed=True):
+        for part, of_part in table.groupby("part", sort=False, observed=True):
             seeds = [_sums(seed) for _, seed in of_part.groupby("seed")]
             n_seeds = len(seeds)
             row = {"model": model, "part": part, "seeds": n_seeds, "n": len(of_part) // n_seeds}
@@ -49,7 +49,7 @@ def _sums(seconds: pd.DataFrame) -> pd.DataFrame:
     """What PLCC and RMSE need of each content: count and sums of x, y, xx, yy, xy."""
     x, y = seconds["predicted"], seconds["rated"]
     products = {"n": 1.0, "x": x, "y": y, "xx": x * x, "yy": y * y, "xy": x * y}
-    return pd.DataFrame(products).groupby(seconds["content"].astype(str)).sum()
+    return pd.DataFrame(products).groupby(seconds["content"], observed=True).sum()
 
 
 def _pooled_row(seeds: Sequence[pd.DataFrame]) -> dict[str, float]:

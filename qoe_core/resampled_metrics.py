@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Float
 
 from qoe_core.bootstrap import ContentDraws, Estimate, check_sessions
+from qoe_core.kernels import compiled, inlined
 from qoe_core.metrics import session_scores
 
-CHUNK_BYTES = 64e6  # of the (draw, session) arrays that ranks need
+AT_ONCE = 32  # draws whose ranks are computed side by side
 
 
 def metric_estimates(
@@ -90,17 +91,55 @@ def _pair_sum(products: np.ndarray, draws: ContentDraws) -> np.ndarray:
 
 def _rank_correlation(predicted: np.ndarray, rated: np.ndarray, draws: ContentDraws) -> np.ndarray:
     """Spearman per draw: a centred mid-rank is half the weighted sum of signs of differences."""
-    below = [draws.member.T @ np.sign(_differences(values)) for values in (predicted, rated)]
-    rows = max(1, int(CHUNK_BYTES / (8 * 4 * len(rated))))
-    correlations = []
-    for start in range(0, len(draws.counts), rows):
-        counts = draws.counts[start : start + rows]
-        weights = counts @ draws.member.T  # (draw, session)
-        first, second = (counts @ signs for signs in below)
-        shared, one, two = (
-            np.einsum("ds,ds,ds->d", weights, a, b)
-            for a, b in ((first, second), (first, first), (second, second))
-        )
-        with np.errstate(invalid="ignore"):  # 0 / 0 where a draw is constant
-            correlations.append(shared / np.sqrt(one * two))
-    return np.concatenate(correlations)
+    both = np.stack([predicted, rated])
+    order = both.argsort(1)
+    by_size = np.take_along_axis(both, order, 1)
+    last = np.append(by_size[:, 1:] != by_size[:, :-1], [[True]] * 2, axis=1)
+    drawn = np.empty(len(draws.counts))
+    counts = np.ascontiguousarray(draws.counts.T)
+    _correlate_ranks(counts, draws.member.argmax(1), order, last, drawn)
+    return drawn
+
+
+@compiled
+def _correlate_ranks(counts, content, order, last, drawn):
+    """Fill in the correlation of each draw; `counts` [content draw] holds what a session weighs.
+
+    `order` [2 session] has the sessions of both inputs by size, `last` marks the last of equals.
+    """
+    ranks = np.empty((2, len(content), AT_ONCE))
+    for start in range(0, len(drawn), AT_ONCE):
+        end = min(start + AT_ONCE, len(drawn))
+        for k in range(2):
+            _rank(ranks[k], counts, content, order[k], last[k], start, end)
+        shared, one, two = np.zeros((3, AT_ONCE))
+        for i in range(len(content)):
+            weight, a, b = counts[content[i]][start:end], ranks[0, i], ranks[1, i]
+            for d in range(end - start):
+                shared[d] += weight[d] * a[d] * b[d]
+                one[d] += weight[d] * a[d] * a[d]
+                two[d] += weight[d] * b[d] * b[d]
+        for d in range(end - start):
+            drawn[start + d] = shared[d] / np.sqrt(one[d] * two[d])
+
+
+@inlined
+def _rank(ranks, counts, content, order, last, start, end):
+    """Fill in what each session is above, less what is above it, in the draws from start to end."""
+    below, reached = np.zeros((2, AT_ONCE))
+    first = 0
+    for i in range(len(order)):
+        weight = counts[content[order[i]]][start:end]
+        for d in range(end - start):
+            reached[d] += weight[d]
+        if last[i]:
+            for j in range(first, i + 1):
+                rank = ranks[order[j]]
+                for d in range(end - start):
+                    rank[d] = below[d] + reached[d]
+            for d in range(end - start):
+                below[d] = reached[d]
+            first = i + 1
+    for rank in ranks:
+        for d in range(end - start):
+            rank[d] -= reached[d]

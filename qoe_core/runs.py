@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
 
 from qoe_core.paths import RUNS
 
 WEIGHTS = "weights.safetensors"
 HISTORY = "history.parquet"  # one row an epoch
+WORDS = pa.dictionary(pa.int32(), pa.large_string())
 _SOURCE = re.compile(r"[\w-]+/(?P<dataset>[a-z0-9_]+)--(?P<split>[a-z-]+)/[\w-]+")
 
 
@@ -23,13 +26,23 @@ def run_folder(study: str, dataset: str, split: str, model: str) -> Path:
     return RUNS / study / f"{dataset}--{split}" / model
 
 
-def load(study: str, dataset: str, split: str, models: Sequence[str], table: str) -> pd.DataFrame:
+def load(
+    study: str,
+    dataset: str,
+    split: str,
+    models: Sequence[str],
+    table: str,
+    **chosen: Any,
+) -> pd.DataFrame:
     """One table of several finished experiments: predictions, overall or scores.
+
+    `chosen` names `columns` or has `filters`, as `pyarrow.parquet.read_table` takes them, for what
+    a large table is not needed as a whole.
 
     Raises:
         ValueError: one of them has not been run.
     """
-    tables = []
+    paths = []
     for model in models:
         path = run_folder(study, dataset, split, model) / f"{table}.parquet"
         if not path.exists():
@@ -37,8 +50,28 @@ def load(study: str, dataset: str, split: str, models: Sequence[str], table: str
                 f"{path}: no such table; `make results` writes it, or notebooks/02_train.ipynb "
                 f"with study={study!r}, dataset={dataset!r}, split={split!r}, model={model!r}"
             )
-        tables.append(pd.read_parquet(path))
-    return pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
+        paths.append(path)
+    return joined(paths, **chosen)
+
+
+def joined(paths: Sequence[Path], **chosen: Any) -> pd.DataFrame:
+    """Tables in files, one below the other, text as sorted categories; `chosen` as in `load`."""
+    filled = [path for path in paths if parquet.read_metadata(path).num_rows]
+    if not filled:
+        return pd.read_parquet(paths[0])  # whose columns may have no type to filter by
+    tables = [_coded(parquet.read_table(path, **chosen)) for path in filled]
+    whole = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+    frame = whole.to_pandas()
+    for name, words in frame.select_dtypes("category").items():
+        frame[name] = words.cat.reorder_categories(sorted(words.cat.categories))
+    return frame
+
+
+def _coded(table: pa.Table) -> pa.Table:
+    """Text as a number for each of few words, which keeps a million rows small."""
+    text = pa.types.is_string, pa.types.is_large_string, pa.types.is_dictionary
+    fields = [f.with_type(WORDS) if any(is_(f.type) for is_ in text) else f for f in table.schema]
+    return table.cast(pa.schema(fields, table.schema.metadata))
 
 
 def tested(study: str, dataset: str, split: str, model: str) -> pd.DataFrame:

@@ -44,6 +44,7 @@ def results(
     split: str,
     models: Sequence[str],
     reference: str = BEST_BASELINE,
+    parts: Sequence[str] = PARTS,
 ) -> pd.DataFrame:
     """One row per target, model, part and metric with COLUMNS and COMPARISON.
 
@@ -57,11 +58,11 @@ def results(
             none; an experiment has not been run; models were tested on different sessions.
     """
     _check_reference(models, reference)
-    scores, overall = (
-        runs.load(study, dataset, split, models, name) for name in ("scores", "overall")
-    )
+    asked = study, dataset, split, models
+    scores = runs.load(*asked, "scores", filters=[("part", "in", parts), ("from_second", "==", 0)])
+    overall = runs.load(*asked, "overall")  # of all parts, whose ratings make the scale
     rows = []
-    for part in PARTS:
+    for part in parts:
         for block in [*continuous_blocks(scores, part), *overall_blocks(overall, part)]:
             rows += _rows(block, reference)
     table = pd.DataFrame(rows).assign(dataset=dataset, split=split)[[*COLUMNS, *COMPARISON]]

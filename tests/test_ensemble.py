@@ -27,7 +27,7 @@ def asked(name, seeds=(0, 4), split="leave-content-out"):
 
 
 def read(folder):
-    return {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
+    return {name: runs.joined([folder / f"{name}.parquet"]) for name in TABLES}
 
 
 @pytest.fixture(scope="module")

@@ -70,6 +70,27 @@ def test_an_empty_table_does_not_change_the_types_of_the_others():
 
 
 @pytest.mark.usefixtures("root")
+def test_text_of_any_type_becomes_sorted_categories_of_all_tables():
+    words = ["b", "c"]
+    for model, kind in (("gru", "category"), ("rnn", "str"), ("ridge", "object")):
+        finished(model, pd.DataFrame({"session": pd.Series(words, dtype=kind)}))
+        words = ["a", "b"]
+    found = runs.load(*WHERE, ["gru", "rnn", "ridge"], "scores")["session"]
+    assert found.tolist() == ["b", "c", "a", "b", "a", "b"]
+    assert found.cat.categories.tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.usefixtures("root")
+def test_what_a_table_is_not_needed_for_is_left_in_the_file():
+    table = pd.DataFrame({"part": ["test", "train"], "value": [1.0, 2.0], "fold": ["x", "y"]})
+    finished("gru", table)
+    finished("ridge", pd.DataFrame(columns=["part", "value"]))
+    chosen = {"columns": ["value"], "filters": [("part", "in", ["test"])]}
+    found = runs.load(*WHERE, ["ridge", "gru"], "scores", **chosen)
+    assert found.to_dict("list") == {"value": [1.0]}
+
+
+@pytest.mark.usefixtures("root")
 def test_only_empty_tables_give_an_empty_one_with_their_columns():
     finished("gru", pd.DataFrame(columns=["seed", "value"]))
     found = runs.load(*WHERE, ["gru"], "scores")

@@ -64,17 +64,22 @@ def overall_of(model):
     return found.assign(**limits, fold="", seed=0)
 
 
+def finish_all():
+    """Leave four experiments under RUNS as `run` would."""
+    for model in MODELS:
+        folder = runs.run_folder(**ASKED, model=model)
+        folder.mkdir(parents=True)
+        scores_of(model).to_parquet(folder / "scores.parquet")
+        overall_of(model).to_parquet(folder / "overall.parquet")
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """The results of four experiments as `run` would have left them."""
+    """The results of four experiments."""
     root = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "RUNS", root)
-        for model in MODELS:
-            folder = runs.run_folder(**ASKED, model=model)
-            folder.mkdir(parents=True)
-            scores_of(model).to_parquet(folder / "scores.parquet")
-            overall_of(model).to_parquet(folder / "overall.parquet")
+        finish_all()
         return tables.results(**ASKED, models=MODELS)
 
 
@@ -194,6 +199,13 @@ def test_results_of_overall_scores_alone_need_no_continuous_ones(tmp_path, monke
     scores_of("zeta")[:0].astype(object).to_parquet(folder / "scores.parquet")
     overall_of("zeta").to_parquet(folder / "overall.parquet")
     assert set(tables.results(**ASKED, models=["zeta"])["target"]) == {"overall"}
+
+
+def test_rows_of_one_part_are_the_same_without_the_others(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "RUNS", tmp_path)
+    finish_all()
+    alone = tables.results(**ASKED, models=MODELS, parts=["test"])
+    pd.testing.assert_frame_equal(alone, rows_of(table, part="test").reset_index(drop=True))
 
 
 def test_a_finished_experiment_gives_a_row_for_both_targets(sessions, tmp_path, monkeypatch):
