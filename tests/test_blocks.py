@@ -335,6 +335,19 @@ def test_one_draw_of_contents_serves_all_training_folds():
         assert found["rmse"].estimate.drawn[number, 0] == pytest.approx(np.mean(errors))
 
 
+def test_a_draw_without_the_contents_of_one_fold_is_the_mean_of_the_others():
+    table = trained("abc")
+    found = {block.metric: block for block in overall_blocks(table, "train")}
+    number = int(draw_contents(list("abc")).counts[:, 0].argmax())  # nothing but content a
+    drawn = table[table["content"] == "a"].groupby("fold")
+    assert list(drawn.groups) == ["b", "c"]
+    errors = [
+        np.sqrt(((fold["units_predicted"] - fold["units_rated"]) ** 2).mean()) for _, fold in drawn
+    ]
+    expected = np.mean(errors) / np.ptp(table["units_rated"])
+    assert found["rmse"].estimate.drawn[number, 0] == pytest.approx(expected)
+
+
 def test_a_draw_without_the_contents_of_one_fold_still_counts():
     found = {block.metric: block for block in overall_blocks(trained("abc"), "train")}
     assert np.isfinite(interval(found["rmse"].estimate).low).all()
