@@ -186,6 +186,7 @@ def draw_ablation(ax: Axes, table: pd.DataFrame, target: str, metric: str) -> No
         ax.plot(row["full_minus"], y, "o", color=colour, mfc=face, ms=4)
     ax.set_yticks(range(len(rows)), rows["change"])
     ax.set(xlabel=f"{metric.upper()}, {target}", ylim=(-0.5, len(rows) - 0.5))
+    ax.locator_params(axis="x", nbins=4)  # long numbers would touch
     ax.grid(axis="x", lw=0.4, color="0.9")
 
 
