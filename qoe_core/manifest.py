@@ -67,7 +67,7 @@ class Producer:
             "producer": self.program or f"notebooks/{self.notebook}.ipynb",
             "commit": provenance.commit(),
             "parameters": json.loads(json.dumps(dict(self.parameters))),  # as read back
-            "runs": dict(self.runs),
+            "runs": _by_commit(self.runs),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
         with _locked_manifest() as records:
@@ -78,6 +78,11 @@ class Producer:
                 unfinished.write_bytes(content)
                 unfinished.replace(path)
                 records[key] = record
+
+
+def _by_commit(runs: Mapping[str, str]) -> dict[str, list[str]]:
+    """Runs of each commit, which are hundreds of one or two."""
+    return {commit: [run for run in runs if runs[run] == commit] for commit in runs.values()}
 
 
 def read() -> dict[str, dict[str, object]]:

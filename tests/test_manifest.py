@@ -151,7 +151,7 @@ def test_the_record_names_producer_commit_parameters_runs_and_digest(folder, pro
             "producer": "notebooks/03_results.ipynb",
             "commit": provenance.commit(),
             "parameters": {"dataset": "tiny", "models": ["gru"], "seeds": [0, 1]},
-            "runs": {"gru": "abc"},
+            "runs": {"abc": ["gru"]},
             "sha256": hashlib.sha256(b"results").hexdigest(),
         }
     }
