@@ -237,7 +237,7 @@ def test_export_writes_the_view_with_its_producer(explorer, tmp_path):
     made = record[f"07_explorer/{stem}.png"]
     assert made["producer"] == "notebooks/07_explorer.ipynb"
     assert made["parameters"] == yaml.safe_load(explorer.yaml.value)
-    assert list(made["runs"]) == ["gru", "ridge", "dual_attention"]
+    assert list(made["runs"].values()) == [["gru", "ridge", "dual_attention"]]
 
 
 def test_an_edited_view_is_exported_with_its_stalls(explorer, tmp_path):
