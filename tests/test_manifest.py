@@ -157,6 +157,13 @@ def test_the_record_names_producer_commit_parameters_runs_and_digest(folder, pro
     }
 
 
+def test_runs_are_listed_by_the_commit_that_ran_them(folder):
+    runs = {"gru": "abc", "ridge": "def", "tcn": "abc"}
+    Producer(notebook="bench", parameters={}, runs=runs).text("1", "bench.txt")
+    listed = manifest.read()["bench/bench.txt"]["runs"]
+    assert listed == {"abc": ["gru", "tcn"], "def": ["ridge"]}
+
+
 def test_an_export_without_a_notebook_names_its_program(folder):
     Producer(notebook="bench", parameters={}, program="qoe_core/bench.py").text("1", "bench.txt")
     assert manifest.read()["bench/bench.txt"]["producer"] == "qoe_core/bench.py"
