@@ -9,14 +9,19 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
+from qoe_core import kernels
+from qoe_core.kernels import ONE, F, compiled
+
 BETAS = 0.9, 0.999  # AdamW's defaults in torch, as is EPSILON
 EPSILON = 1e-8
+NEW, LEAST_ROOT = (F(1 - BETAS[0]), F(1 - BETAS[1])), F(EPSILON)
 CLIP_FLOOR = 1e-6  # as in torch.nn.utils.clip_grad_norm_
 
 
@@ -106,15 +111,41 @@ class AdamW:
         on = active.to(gradient.dtype)
         self.n_steps += on
         n_steps = self.n_steps.clamp(min=1)
-        self.first.lerp_(gradient, (1 - BETAS[0]) * on[:, None])
-        self.second.lerp_(gradient.square(), (1 - BETAS[1]) * on[:, None])
         # 1 - beta ** n_steps, which would lose half of its digits in single precision
         first, second = (-torch.expm1(n_steps * math.log(beta)) for beta in BETAS)
-        lengths, scale = on * rates / first, second.sqrt()[:, None]
-        self.weights *= 1 - (on * rates * self.weight_decay)[:, None]
-        moved = self.second.sqrt().div_(scale).add_(EPSILON)
-        torch.div(self.first, moved, out=moved)
-        self.weights -= moved.mul_(lengths[:, None])
+        kept, lengths = 1 - on * rates * self.weight_decay, on * rates / first
+        moved = self.weights, self.first, self.second
+        move = _move_rows if kernels.suit(*moved, gradient) else _move
+        move(*moved, gradient, on, kept, lengths, second.sqrt())
+
+
+def _move(
+    weights: Tensor, first: Tensor, second: Tensor, gradient: Tensor,
+    on: Tensor, kept: Tensor, lengths: Tensor, scale: Tensor,
+) -> None:  # fmt: skip
+    """Moments, and weights times `kept` less `lengths` times their ratio, in place."""
+    first.lerp_(gradient, (1 - BETAS[0]) * on[:, None])
+    second.lerp_(gradient.square(), (1 - BETAS[1]) * on[:, None])
+    ratio = first / (second.sqrt() / scale[:, None] + EPSILON)
+    weights *= kept[:, None]
+    weights -= lengths[:, None] * ratio
+
+
+def _move_rows(*rows: Tensor) -> None:
+    """The same on a CPU in single precision, in one pass."""
+    _move_each(*kernels.arrays(*rows))
+
+
+@compiled
+def _move_each(weights, first, second, gradient, on, kept, lengths, scale):
+    for run in range(len(weights)):
+        if on[run]:
+            row, m, v, g = weights[run], first[run], second[run], gradient[run]
+            share, length, largest = kept[run], lengths[run], ONE / scale[run]
+            for i in range(len(row)):
+                m[i] += (g[i] - m[i]) * NEW[0]
+                v[i] += (g[i] * g[i] - v[i]) * NEW[1]
+                row[i] = row[i] * share - length * m[i] / (np.sqrt(v[i]) * largest + LEAST_ROOT)
 
 
 def clipped(

@@ -41,14 +41,15 @@ def reference(rows, weight_decay):
     return parameters, [torch.optim.AdamW([p], weight_decay=weight_decay) for p in parameters]
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64], ids=["compiled", "torch"])
 @pytest.mark.parametrize("weight_decay", [0.0, 1e-2, 1.0])
-def test_rows_move_as_with_the_adamw_of_torch(weight_decay):
+def test_rows_move_as_with_the_adamw_of_torch(weight_decay, kind):
     """Each with a rate of its own that changes, and some sit steps out, the last one the first."""
-    weights = torch.randn(N_RUNS, N_WEIGHTS)
+    weights = torch.randn(N_RUNS, N_WEIGHTS, dtype=kind)
     parameters, optimizers = reference(weights, weight_decay)
     ours = AdamW(weights, weight_decay)
     for step in range(12):
-        gradient, rates = torch.randn(N_RUNS, N_WEIGHTS), torch.rand(N_RUNS) * 0.1
+        gradient, rates = torch.randn(N_RUNS, N_WEIGHTS, dtype=kind), torch.rand(N_RUNS) * 0.1
         active = torch.tensor([True, step % 3 != 1, step > 3])
         ours.step(gradient, rates, active)
         for run in active.nonzero().flatten():
