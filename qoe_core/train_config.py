@@ -29,15 +29,14 @@ class TrainConfig:
     device: str = "auto"  # cuda where there is one, else cpu; or either by name
     precision: str = "float32"  # or bfloat16: mixed precision
     loaders: int = 0  # processes that load batches ahead; 0 where examples lie in memory
-    sessions_at_once: int | None = None  # in a step of all networks; None: what suits the network
+    sessions_at_once: int = 512  # in a step of all networks that are trained together
     loss: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self):
         """Refuse settings that would fail, or train nothing, after hours."""
         decay = 1.0 if self.decay is None else self.decay
         patience = 1 if self.patience is None else self.patience
-        at_once = 1 if self.sessions_at_once is None else self.sessions_at_once
-        sizes = (self.n_epochs, self.batch_size, at_once, patience, self.kept_from)
+        sizes = (self.n_epochs, self.batch_size, self.sessions_at_once, patience, self.kept_from)
         positive = min(sizes) >= 1 and min(self.learning_rate, self.clip_norm) > 0
         others = min(self.weight_decay, self.loaders, self.noise)
         if not positive or others < 0 or not 0 < decay <= 1:

@@ -160,7 +160,7 @@ def bundles(units: Sequence[Unit]) -> list[Bundle]:
     model = build(units[0].model)
     if not isinstance(model, Network) or units[0].model.draws_dropout:
         return [Bundle([unit]) for unit in units]
-    size = max(1, units[0].model.sessions_at_once // model.training.batch_size)
+    size = max(1, model.training.sessions_at_once // model.training.batch_size)
     n_bundles = min(len(units), max(N_BUNDLES, math.ceil(len(units) / size)))
     return [Bundle([units[i] for i in p]) for p in np.array_split(range(len(units)), n_bundles)]
 

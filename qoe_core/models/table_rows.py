@@ -38,8 +38,6 @@ FRAMES = "-frames"  # frame features in place of the quality metrics
 SUFFIXES = (QOS_ONLY, VIDEO_ONLY, FRAMES)
 ENSEMBLE = "-ensemble"
 WEIGHT_DECAY = {OURS: 1.0}  # of AdamW, found on validation contents; others: TrainConfig's
-AT_ONCE = 512  # sessions in a step of all networks, if `training` does not say
-AT_ONCE_OURS = 64  # whose pairs of seconds fill the cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,12 +160,6 @@ class ModelConfig:
             decay = WEIGHT_DECAY.get(self.base, self.training.weight_decay)
         training = dataclasses.replace(self.training, weight_decay=decay)
         return variants.training(self.variant, training)
-
-    @property
-    def sessions_at_once(self) -> int:
-        """In a step of all networks of the row that are trained together."""
-        suits = AT_ONCE_OURS if self.base == OURS else AT_ONCE
-        return self.trained.sessions_at_once or suits
 
     @property
     def seen(self) -> FeatureConfig:
