@@ -148,11 +148,11 @@ VIDEO_CODE = FRAME_CODE + sources("video_report.py", "filmstrip.py")
 TRAIN_CODE = DATA_CODE + FRAME_CODE + sources(
     "kernels.py", "split.py", "splits.py", "qos.py", "batches.py", "loading.py", "losses.py", "checkpoint.py",
     "train_config.py", "stack.py", "epoch.py", "training.py", "inputs.py", "models/*.py", "peers/*.py",
-    "pairs.py", "metrics.py", "predictions.py", "ensemble.py", "units.py", "experiment.py",
+    "pairs.py", "metric_loops.py", "metrics.py", "predictions.py", "ensemble.py", "units.py", "experiment.py",
 )  # fmt: skip
 SHOW_CODE = sources("manifest.py", "figures.py", "overview.py", "traces.py")
 TABLE_CODE = sources(
-    "kernels.py", "pairs.py", "metrics.py", "statistics.py", "bootstrap.py", "resampled_metrics.py", "blocks.py", "tables.py", "pooled.py", "claims.py"
+    "kernels.py", "pairs.py", "metric_loops.py", "metrics.py", "statistics.py", "bootstrap.py", "resampled_metrics.py", "blocks.py", "tables.py", "pooled.py", "claims.py"
 )
 # Without a grammar of internet addresses, which would take longer to load than all else of papermill
 START = 'import sys; sys.modules["rfc3987_syntax"] = None; from papermill.cli import papermill; papermill()'

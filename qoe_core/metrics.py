@@ -11,8 +11,15 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from qoe_core.kernels import compiled
-from qoe_core.pairs import check_correlation, check_interval, check_length, check_pair, is_constant
+from qoe_core import metric_loops
+from qoe_core.pairs import (
+    MIN_SAMPLES,
+    ROUNDING,
+    check_correlation,
+    check_interval,
+    check_length,
+    check_pair,
+)
 
 DIRECTION = {  # 1: higher is better, -1: lower is better; the order is the order of every table
     "plcc": 1,
@@ -162,57 +169,15 @@ def session_scores(
     Raises:
         ValueError: any refusal of the metrics other than `UndefinedCorrelation`.
     """
-    # checked once for all metrics: a table has a million sessions
-    half = ci_half_width
-    if half is None:
-        check_pair(predicted, rated)
-    else:
+    half = np.zeros(len(rated)) if ci_half_width is None else ci_half_width
+    scores = np.empty(len(METRICS))
+    # in one compiled pass, refusals included: a table has a million sessions
+    if not metric_loops.score(*_doubles(predicted, rated, half), scores, MIN_SAMPLES, ROUNDING):
         check_interval(predicted, rated, half)
-    error = np.abs(predicted - rated)
-    scores = {**_correlations(predicted, rated), "rmse": _root_mean_square(error)}
-    if half is not None:
-        scores["rmse_star"] = _root_mean_square(np.maximum(0, error - half))
-        scores |= {
-            "or_half": float(np.mean(error > half)),
-            "or_full": float(np.mean(error > 2 * half)),
-        }
-    return scores
-
-
-def _correlations(predicted: np.ndarray, rated: np.ndarray) -> dict[str, float | None]:
-    """All at once from the order of all pairs, which is faster than one by one in a session.
-
-    Source: Daniels, Biometrika 33(2), 1944: tau-b correlates the signs, srocc their sums, which are
-    twice the centred mean ranks.
-    """
-    check_length(predicted)
-    if is_constant(predicted) or is_constant(rated):
-        return dict.fromkeys(("plcc", "srocc", "krocc"))
-    above = np.empty((2, len(rated)))
-    agreeing, n_first, n_second = _compare_pairs(*_doubles(predicted, rated), *above)
-    krocc = agreeing / math.sqrt(n_first * n_second)
-    return {"plcc": _pearson(predicted, rated), "srocc": _pearson(*above), "krocc": krocc}
-
-
-@compiled
-def _compare_pairs(first, second, first_above, second_above):
-    """How many ordered pairs agree less those that disagree, and how many differ in each input.
-
-    Fills in how many values each one is above, less how many are above it.
-    """
-    agreeing = n_first = n_second = 0
-    for i in range(len(first)):
-        above = other_above = 0
-        for j in range(len(first)):
-            sign = int(first[i] > first[j]) - int(first[i] < first[j])
-            other = int(second[i] > second[j]) - int(second[i] < second[j])
-            agreeing += sign * other
-            n_first += sign * sign
-            n_second += other * other
-            above += sign
-            other_above += other
-        first_above[i], second_above[i] = above, other_above
-    return agreeing, n_first, n_second
+        check_length(predicted)
+    found = METRICS if ci_half_width is not None else METRICS[: METRICS.index("rmse_star")]
+    pairs = zip(found, scores.tolist(), strict=False)
+    return {metric: None if math.isnan(value) else value for metric, value in pairs}
 
 
 def _root_mean_square(errors: np.ndarray) -> float:
@@ -220,23 +185,9 @@ def _root_mean_square(errors: np.ndarray) -> float:
 
 
 def _pearson(first: np.ndarray, second: np.ndarray) -> float:
-    """Correlation of two inputs that vary; each is centred and scaled before any product."""
-    ratio = _centred_ratio(*_doubles(first, second))
-    return float(min(1.0, max(-1.0, ratio)))  # rounding can pass 1 in the last place
+    return metric_loops.correlate(*_doubles(first, second))
 
 
 def _doubles(*inputs: np.ndarray) -> list[np.ndarray]:
     """What compiled loops take."""
     return [np.ascontiguousarray(values, dtype=float) for values in inputs]
-
-
-@compiled
-def _centred_ratio(first, second):
-    first, second = first - first.mean(), second - second.mean()
-    first, second = first / np.abs(first).max(), second / np.abs(second).max()
-    product = first_square = second_square = 0.0
-    for i in range(len(first)):
-        product += first[i] * second[i]
-        first_square += first[i] * first[i]
-        second_square += second[i] * second[i]
-    return product / math.sqrt(first_square * second_square)

@@ -21,8 +21,8 @@ PACKAGES = ("av", "numpy", "pandas", "scikit-learn", "scipy", "timm", "torch")
 # the modules that a prediction or score passes through; readers show in the sessions they return,
 # and what makes frame features (down to a version of its own) in `inputs.identity`
 CODE = ("kernels", "session", "split", "splits", "qos", "batches", "losses", "stack", "checkpoint")
-CODE += ("loading", "train_config", "epoch", "training", "inputs", "pairs", "metrics", "mappings")
-CODE += ("predictions", "units", "experiment")
+CODE += ("loading", "train_config", "epoch", "training", "inputs", "pairs", "metric_loops")
+CODE += ("metrics", "mappings", "predictions", "units", "experiment")
 
 
 def code_digest(*own: Path) -> str:

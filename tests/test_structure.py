@@ -19,7 +19,7 @@ ORDER = [
     *("checkpoint", "loading"),
     *("watching", "train_config", "epoch", "training", "videos", "frames", "weights", "backbones"),
     *("motion", "cache", "entry_file", "file_function", "store", "extraction", "inputs"),
-    *("models", "peers", "cost", "pairs", "metrics", "mappings", "statistics"),
+    *("models", "peers", "cost", "pairs", "metric_loops", "metrics", "mappings", "statistics"),
     "bootstrap",
     *("resampled_metrics", "blocks", "predictions", "ensemble", "runs", "units", "experiment"),
     *("declared_scale", "protocol", "tables", "pooled", "ablation"),
