@@ -7,6 +7,7 @@ seconds 0..t only. Values are in their own units; `qos.Scaling` maps them to [0,
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -70,19 +71,28 @@ def features(
     Raises:
         ValueError: the session lacks a metric that is asked for, or its video.
     """
-    missing = [name for name in config.quality if name not in session.quality]
+    columns = [_released(session, config.qos, config.quality)]
+    if config.frames is not None:
+        columns.append(extraction.video_features(session, config.frames, _store(folder)))
+    return np.column_stack(columns).astype(float, copy=False)
+
+
+@lru_cache(1024)  # every fold and seed asks again
+def _released(
+    session: Session, qos: tuple[str, ...], quality: tuple[str, ...]
+) -> Float[np.ndarray, "time feat"]:
+    """What needs no video."""
+    missing = [name for name in quality if name not in session.quality]
     if missing:
         raise ValueError(
             f"{session.label} has no quality {missing}, it has {sorted(session.quality)}; "
             "choose metrics that this data set was released with"
         )
-    columns = [QOS[name](session) for name in config.qos]
-    for name in config.quality:
+    columns = [QOS[name](session) for name in qos]
+    for name in quality:
         values = session.quality[name]
         columns.append(np.log10(1 + values) if name == "strred" else values)
-    if config.frames is not None:
-        columns.append(extraction.video_features(session, config.frames, _store(folder)))
-    return np.column_stack(columns).astype(float, copy=False)
+    return np.column_stack([np.empty((session.n_seconds, 0)), *columns])
 
 
 def prepare(sessions: Sequence[Session], config: FeatureConfig, workers: int | None = None) -> None:

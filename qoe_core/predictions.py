@@ -42,34 +42,35 @@ def fold_tables(
     """
     continuous, overall = training_ratings(label_sessions)
     scale, overall_scale = LabelScale.fit(continuous), LabelScale.fit(overall)
-    identities, seconds, wholes = [], [], []
-    parts = [part for part, members in split.parts.items() for _ in members]
-    for part, session, prediction in zip(parts, split.sessions, predictions, strict=True):
-        identities.append(
-            {
-                **columns,
-                "session": session.name,
-                "content": session.content,
-                "pattern": session.pattern,
-                "part": part,
-            }
-        )
+    identity, seconds, wholes = _identity(split, columns), [], []
+    for session, prediction in zip(split.sessions, predictions, strict=True):
         if prediction.continuous is not None and scale is not None:
             seconds.append(_second_columns(session, prediction.continuous, scale))
         if prediction.overall is not None and overall_scale is not None:
             wholes.append(_overall_columns(session, prediction, overall_scale))
-    identity = _with_categories(pd.DataFrame(identities))
     rows = np.repeat(np.arange(len(seconds)), [array.shape[1] for array in seconds])
-    per_second = np.concatenate(seconds, axis=1).T if seconds else np.empty((0, 6))
-    every_second = _beside(identity.iloc[rows], pd.DataFrame(per_second, columns=SECOND_COLUMNS))
-    whole = _beside(identity.iloc[: len(wholes)], pd.DataFrame(wholes, columns=OVERALL_COLUMNS))
-    return every_second.astype({"second": int}), _with_trace_means(whole)
+    per_second = np.concatenate(seconds, axis=1) if seconds else np.empty((6, 0))
+    every_second = dict(zip(SECOND_COLUMNS, per_second, strict=True))
+    every_second["second"] = every_second["second"].astype(int)
+    whole = pd.DataFrame(wholes, columns=OVERALL_COLUMNS)
+    overall_table = _beside(identity.iloc[: len(wholes)], whole)
+    repeated = {name: column.array.take(rows) for name, column in identity.items()}
+    return pd.DataFrame(repeated | every_second), _with_trace_means(overall_table)
 
 
-def _with_categories(identity: pd.DataFrame) -> pd.DataFrame:
-    """Text as categories, which keeps a million rows small; before a row is repeated."""
-    texts = identity.select_dtypes(["str", "object"]).columns
-    return identity.astype(dict.fromkeys(texts, "category"))
+def _identity(split: Split, columns: Mapping[str, object]) -> pd.DataFrame:
+    """Who each row is about, a session a row; text as categories, which keep a million rows small.
+
+    They are made before a row is repeated.
+    """
+    sessions = split.sessions
+    found = {name: [value] * len(sessions) for name, value in columns.items()}
+    found |= {name: [getattr(s, name) for s in sessions] for name in ("content", "pattern")}
+    found["session"] = [session.name for session in sessions]
+    found["part"] = [part for part, members in split.parts.items() for _ in members]
+    order = [*columns, "session", "content", "pattern", "part"]
+    texts = {name: pd.Categorical(found[name]) for name in order if name != "seed"}
+    return pd.DataFrame(found | texts)[order]
 
 
 def _beside(identity: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +106,7 @@ def session_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     if predictions.empty:
         return pd.DataFrame(columns=[*SCORE_COLUMNS, "from_second", "metric", "value"])
     arrays = predictions[["predicted", "rated", "ci_low", "ci_high"]].to_numpy()
-    rows = []
+    rows, starts, names, values = [], [], [], []
     for indices in predictions.groupby(
         ["part", "session"], sort=False, observed=True
     ).indices.values():
@@ -114,11 +115,14 @@ def session_scores(predictions: pd.DataFrame) -> pd.DataFrame:
                 continue
             predicted, rated, low, high = arrays[indices[start:]].T
             half_width = None if np.isnan(low).any() else (high - low) / 2
-            for metric, value in metrics.session_scores(predicted, rated, half_width).items():
-                rows.append((indices[0], start, metric, np.nan if value is None else value))
-    numbers = pd.DataFrame(rows, columns=["row", "from_second", "metric", "value"])
-    identity = predictions[SCORE_COLUMNS].iloc[numbers.pop("row").astype(int)]
-    return _beside(identity, numbers)
+            scores = metrics.session_scores(predicted, rated, half_width)
+            rows += [indices[0]] * len(scores)
+            starts += [start] * len(scores)
+            names += scores
+            values += scores.values()
+    numbers = {"from_second": starts, "metric": names, "value": np.array(values, float)}
+    identity = predictions[SCORE_COLUMNS].iloc[rows]
+    return _beside(identity, pd.DataFrame(numbers))
 
 
 def _second_columns(
