@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 from sklearn.base import RegressorMixin
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge as RidgeRegressor
@@ -63,13 +62,18 @@ class FittedRegressor:
 
     def predict(self, session: Session) -> Prediction:
         """Score of each second from the features up to it, and one of the whole."""
-        scaled: Float[np.ndarray, "time feat"] = self.scaling(features(session, self.inputs))
-        continuous = overall = None
+        return self.predict_all([session])[0]
+
+    def predict_all(self, sessions: Sequence[Session]) -> list[Prediction]:
+        """The same for many sessions: a call of boosting costs more than a session."""
+        scaled = [self.scaling(features(session, self.inputs)) for session in sessions]
+        continuous = overall = [None] * len(sessions)
         if self.seconds is not None:
-            continuous = self.seconds.predict(with_memory(scaled))
+            scores = self.seconds.predict(np.concatenate([with_memory(s) for s in scaled]))
+            continuous = np.split(scores, np.cumsum([len(array) for array in scaled])[:-1])
         if self.sessions is not None:
-            overall = float(self.sessions.predict(pooled(scaled)[None])[0])
-        return Prediction(continuous, overall)
+            overall = self.sessions.predict(np.stack([pooled(s) for s in scaled])).tolist()
+        return [Prediction(*scores) for scores in zip(continuous, overall, strict=True)]
 
 
 def ridge(seed: int, n_samples: int) -> RidgeRegressor:
