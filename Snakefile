@@ -431,7 +431,6 @@ rule protocol:
             suffix=("pdf", "png"),
         ),
         notebook=f"{RUNS}/notebooks/05_protocol--{{variant}}.ipynb",
-    threads: workflow.cores
     priority: FIRST
     shell:
-        PAPERMILL
+        PAPERMILL + " -p workers {threads}"

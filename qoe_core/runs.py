@@ -80,9 +80,11 @@ def tested(study: str, dataset: str, split: str, model: str) -> pd.DataFrame:
     Raises:
         ValueError: it has not been run.
     """
-    overall = load(study, dataset, split, [model], "overall")
-    table = overall if len(overall) else load(study, dataset, split, [model], "predictions")
-    return table[(table["part"] == "test") & (table["model"] == model)]
+    where, test = (study, dataset, split, [model]), [("part", "==", "test")]
+    table = load(*where, "overall", filters=test)
+    if table.empty:
+        table = load(*where, "predictions", filters=test)
+    return table[table["model"] == model]
 
 
 def commits(study: str, dataset: str, split: str, models: Sequence[str]) -> dict[str, str]:
