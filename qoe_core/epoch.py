@@ -4,7 +4,6 @@ Rows, seeds and examples have one entry for each network, in the order of the st
 is not active neither moves nor gets a row.
 """
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -106,11 +105,12 @@ def _batches(
 
 
 def _noisy(examples: Sequence[Example], noise: float, drawn: torch.Generator) -> Sequence[Example]:
-    if not noise:
+    if not noise or not examples:
         return examples
-    added = [noise * torch.randn(e.inputs.shape, generator=drawn) for e in examples]
-    pairs = zip(examples, added, strict=True)
-    return [dataclasses.replace(example, inputs=example.inputs + n) for example, n in pairs]
+    inputs = torch.cat([example.inputs for example in examples])
+    moved = inputs + noise * torch.randn(inputs.shape, generator=drawn)
+    parts = zip(examples, moved.split([len(e.rated) for e in examples]), strict=True)
+    return [Example(inputs=noisy, rated=e.rated, overall=e.overall) for e, noisy in parts]
 
 
 def _rate(config: TrainConfig, epoch: int, n_done: int, n_steps: int) -> float:
