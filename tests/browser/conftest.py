@@ -1,5 +1,6 @@
 """JupyterLab, the web page of the explorer and a browser, each started once and when needed."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from qoe_core.browser import COMMAND, chromium
 from qoe_core.paths import NOTEBOOKS
@@ -16,6 +17,7 @@ from qoe_core.serving import MAKE, Server, free_port, serving
 from tests.browser.mouse import PLOT, settle
 
 NOTEBOOK = "07_explorer.ipynb"
+TIMELINE = ".qoe-explorer .qoe-timeline .main-svg"
 SHOWN_MS = 60_000
 expect.set_options(timeout=20_000)
 
@@ -72,11 +74,23 @@ def in_lab(lab, browser) -> Opened:
     page = opened.page
     page.goto(lab.url.replace("/lab?", f"/lab/tree/{NOTEBOOK}?"))
     page.wait_for_selector("#jp-main-statusbar :text('| Idle')")
-    page.click(".lm-MenuBar-item:has-text('Run')")
-    page.click(".lm-Menu-item[data-command='runmenu:run-all']")
-    page.wait_for_selector(".qoe-explorer .qoe-timeline .main-svg")
+    if not run_all(page) and not run_all(page):
+        pytest.fail(f"no timeline after two runs, the page says:\n{page.inner_text('body')}")
     page.wait_for_selector("#jp-main-statusbar :text('| Idle')")
     return opened
+
+
+def run_all(page: Page) -> bool:
+    """Whether the timeline shows after it.
+
+    A machine that is busy with other things may lose what JupyterLab is asked while it starts; a
+    user who sees nothing asks again.
+    """
+    page.click(".lm-MenuBar-item:has-text('Run')")
+    page.click(".lm-Menu-item[data-command='runmenu:run-all']")
+    with contextlib.suppress(TimeoutError):
+        page.wait_for_selector(TIMELINE)
+    return page.locator(TIMELINE).first.is_visible()
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +98,7 @@ def on_page(web, browser) -> Opened:
     """The explorer as a web page."""
     opened = Opened(page=browser.new_page(), figures=web.figures)
     opened.page.goto(web.url)
-    opened.page.wait_for_selector(".qoe-explorer .qoe-timeline .main-svg")
+    opened.page.wait_for_selector(TIMELINE)
     return opened
 
 
