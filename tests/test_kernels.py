@@ -7,7 +7,7 @@ import torch
 from qoe_core import kernels
 from qoe_core.models.attention import Attention
 from qoe_core.models.cross_feature import CrossFeature
-from qoe_core.models.recurrence import states
+from qoe_core.models.recurrent import Layer
 
 CLOSE = {"rtol": 1e-5, "atol": 3e-6}
 CAUSAL = torch.full((9, 9), -torch.inf).triu(1)
@@ -72,27 +72,43 @@ def test_what_is_not_a_number_stays_so():
     assert np.isnan(exp(np.nan)).all()
 
 
+def layer_states(layer):
+    """As a function of inputs and weights."""
+    names = [name for name, _ in layer.named_parameters()]
+
+    def found(inputs, *weights):
+        named = dict(zip(names, weights, strict=True))
+        return torch.func.functional_call(layer, named, (inputs,))
+
+    return found
+
+
 @pytest.mark.parametrize("hidden", [1, 5, 8, 22])
 @pytest.mark.parametrize("window", [None, 1, 4])
-def test_the_lstm_is_that_of_torch(hidden, window):
-    given = torch.randn(9, 3, 4 * hidden), torch.randn(hidden, 4 * hidden)
-    same_in_both_precisions(lambda g, w: states("lstm", g, w, window=window)[0], *given)
+@pytest.mark.parametrize("n_feat", [1, 9])
+def test_a_layer_of_lstm_is_that_of_torch(hidden, window, n_feat):
+    layer = Layer(n_feat, hidden, "lstm", window)
+    weights = [torch.randn_like(weights) for weights in layer.parameters()]
+    same_in_both_precisions(layer_states(layer), torch.randn(3, 9, n_feat), *weights)
 
 
-def test_the_lstm_goes_on_from_any_state():
-    gates, weights = torch.randn(9, 3, 20), torch.randn(5, 20)
-    whole, last = states("lstm", gates, weights)
-    first, between = states("lstm", gates[:4], weights)
-    second, end = states("lstm", gates[4:], weights, between)
-    assert torch.cat([first, second]).equal(whole)
-    assert end.equal(last)
+def test_a_layer_of_lstm_takes_sessions_of_one_second():
+    layer = Layer(2, 3, "lstm")
+    same_in_both_precisions(layer_states(layer), torch.randn(2, 1, 2), *layer.parameters())
 
 
 def test_lstms_of_several_networks_are_each_its_own():
-    gates, weights = torch.randn(4, 9, 2, 20), torch.randn(4, 5, 20)
-    at_once = torch.vmap(lambda g, w: states("lstm", g, w)[0])(gates, weights)
-    alone = [states("lstm", g, w)[0] for g, w in zip(gates, weights, strict=True)]
-    assert at_once.equal(torch.stack(alone))
+    layers = [Layer(3, 5, "lstm", window=4) for _ in range(4)]
+    rows = [torch.stack(weights) for weights in zip(*(x.parameters() for x in layers), strict=True)]
+    inputs, function = torch.randn(4, 2, 9, 3), layer_states(layers[0])
+    found = results_and_gradients(torch.vmap(function), inputs, *rows)
+    alone = [function(*row) for row in zip(inputs, *rows, strict=True)]
+    assert found[0].equal(torch.stack(alone))
+
+    def looped(*rows):
+        return torch.stack([function(*row) for row in zip(*rows, strict=True)])
+
+    torch.testing.assert_close(found, results_and_gradients(looped, inputs, *rows), **CLOSE)
 
 
 @pytest.mark.parametrize("bias", BIASES)

@@ -14,6 +14,7 @@ torch.nn.RNN, LSTM and GRU have them; the recurrent part of the gates has no bia
 from collections.abc import Iterator, Mapping
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -197,3 +198,25 @@ def _gradients(h: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
 
 CELLS: Mapping[str, type[Recurrence]] = {"rnn": _RNN, "lstm": _LSTM, "gru": _GRU}
 N_GATES: Mapping[str, int] = {"rnn": 1, "lstm": 4, "gru": 3}
+
+
+def states(
+    cell: str,
+    gates: Float[Tensor, "time batch gate"],
+    weights: Float[Tensor, "hidden gate"],
+    begin: Float[Tensor, "batch state"] | None = None,
+    window: int | None = None,
+) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
+    """Hidden state of every second, and what the second after the last one begins with.
+
+    No gradient flows into `begin` (None for zeros) or out of the second result, and none from one
+    `window` of seconds into the one before it.
+    """
+    gates = gates.to(weights.dtype)
+    function = CELLS[cell]
+    if begin is None:
+        begin = weights.new_zeros(gates.shape[1], function.n_parts * len(weights))
+    with torch.autocast(gates.device.type, enabled=False):
+        inputs = gates.unsqueeze(1), weights.unsqueeze(0), begin.unsqueeze(0)
+        hidden, last, *_ = function.apply(*inputs, min(window or len(gates), len(gates)))
+    return hidden.squeeze(1), last.squeeze(0)

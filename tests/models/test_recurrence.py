@@ -5,8 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from qoe_core.models.cells import CELLS, N_GATES
-from qoe_core.models.recurrence import states
+from qoe_core.models.cells import CELLS, N_GATES, states
 from qoe_core.models.recurrent import Layer
 
 T, F, H, B = 7, 3, 4, 2

@@ -1,0 +1,164 @@
+"""A layer of LSTM states on a CPU in single precision: one session after another, to its end.
+
+Axes: run = networks, batch = sessions, time = seconds, gate = four times hidden in the order input,
+forget, output, cell. The formulas are those of `cells`, with the map from inputs to gates before
+them: what torch would write to memory between the two stays in the cache here. Tests compare both.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qoe_core import kernels
+from qoe_core.kernels import ONE, TWO, F, add_product, compiled, exp, inlined
+
+
+def states(
+    inputs: Float[Tensor, "batch time feat"],
+    into: Float[Tensor, "gate feat"],
+    bias: Float[Tensor, " gate"],
+    weights: Float[Tensor, "hidden gate"],
+    window: int | None = None,
+) -> Float[Tensor, "batch time hidden"]:
+    """Hidden state of every second; no gradient flows from one `window` into the one before it."""
+    n_seconds = inputs.shape[1]
+    given = (tensor.unsqueeze(0) for tensor in (inputs, into, bias, weights))
+    return _Layer.apply(*given, min(window or n_seconds, n_seconds))[0].squeeze(0)
+
+
+class _Layer(torch.autograd.Function):
+    """States, and what backward needs: cells and opened gates; all with the networks first."""
+
+    @staticmethod
+    def forward(inputs, into, bias, weights, window):
+        before, n = inputs.shape[:3], weights.shape[1]
+        h, c = inputs.new_empty(*before, n), inputs.new_empty(*before, n)
+        opened = inputs.new_empty(*before, 4 * n)
+        given = inputs, into.transpose(1, 2), bias, weights
+        _lstm(*kernels.arrays(h, c, opened, *given))
+        return h, c, opened
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)  # no table of zeros for what is only kept
+        ctx.save_for_backward(*inputs[:4], *output)
+        ctx.window = inputs[4]
+
+    @staticmethod
+    def backward(ctx, d_hidden, *_):
+        inputs, into, _, weights, h, c, opened = ctx.saved_tensors
+        d_into = into.new_empty(len(into), into.shape[2], into.shape[1])
+        d = (torch.empty_like(inputs), d_into, into.new_empty(into.shape[:2]))
+        d += (torch.empty_like(weights),)
+        # backwards through both maps, a row a gate, filled up to eights
+        given = d_hidden, inputs, h, c, opened, into, _filled(weights.transpose(1, 2))
+        _lstm_back(*kernels.arrays(*d, *given), ctx.window, ctx.needs_input_grad[0])
+        d_inputs = d[0] if ctx.needs_input_grad[0] else None
+        return d_inputs, d_into.transpose(1, 2), *d[2:], None
+
+    @classmethod
+    def vmap(cls, info, in_dims, *inputs):
+        """Networks of all levels side by side."""
+        *tensors, window = inputs
+        pairs = zip(tensors, in_dims[:-1], strict=True)
+        n = info.batch_size
+        whole = [t.expand(n, *t.shape) if d is None else t.movedim(d, 0) for t, d in pairs]
+        outputs = cls.apply(*(t.flatten(0, 1) for t in whole), window)
+        return tuple(output.unflatten(0, (n, -1)) for output in outputs), (0, 0, 0)
+
+
+def _filled(maps: Float[Tensor, "run gate column"]) -> Float[Tensor, "run gate filled"]:
+    return torch.nn.functional.pad(maps, [0, -maps.shape[2] % 8])
+
+
+@inlined
+def _eights(n):
+    """Room for n numbers that is computed eight at a time to its end."""
+    return np.zeros(n + -n % 8, F)
+
+
+@inlined
+def _squash(row, squashed):
+    """Fill in tanh of each number; near 0 its last digits are lost."""
+    for g in range(len(row)):
+        squashed[g] = ONE - TWO / (ONE + exp(row[g] + row[g]))
+
+
+@compiled
+def _lstm(h, c, opened, inputs, into, bias, weights):
+    """States h, cells c and opened gates of all seconds; `into` is [run feat gate]."""
+    n = h.shape[3]
+    kept, squashed = _eights(n), _eights(n)
+    for run, b in np.ndindex(h.shape[:2]):
+        kept[:] = F(0)
+        for t in range(h.shape[2]):
+            now = opened[run, b, t]
+            for g in range(4 * n):
+                now[g] = bias[run, g]
+            add_product(now, inputs[run, b, t], into[run])
+            if t > 0:
+                add_product(now, h[run, b, t - 1], weights[run])
+            for g in range(3 * n, 4 * n):
+                now[g] += now[g]  # tanh(x) is 2 sigmoid(2 x) - 1
+            for g in range(4 * n):
+                now[g] = ONE / (ONE + exp(-now[g]))
+            for g in range(n):
+                a = now[3 * n + g] + now[3 * n + g] - ONE
+                now[3 * n + g] = a
+                cell = now[g] * a + now[n + g] * kept[g]
+                kept[g] = cell
+                c[run, b, t, g] = cell
+            _squash(kept, squashed)
+            for g in range(n):
+                h[run, b, t, g] = now[2 * n + g] * squashed[g]
+
+
+@compiled
+def _lstm_back(
+    d_inputs, d_into, d_bias, d_weights, d_hidden, inputs, h, c, opened, into, back, window, wanted
+):
+    """Gradients, `window` seconds back; that of the inputs only if it is wanted."""
+    n_seconds, n = h.shape[2:]
+    d = np.empty((n_seconds, 4 * n), F)
+    for run, b in np.ndindex(h.shape[:2]):
+        if b == 0:
+            d_into[run], d_bias[run], d_weights[run] = F(0), F(0), F(0)
+        _gates_back(d, d_hidden[run, b], c[run, b], opened[run, b], back[run], window)
+        for t in range(n_seconds):
+            for g in range(4 * n):
+                d_bias[run, g] += d[t, g]
+        d_into[run] += inputs[run, b].T @ d
+        d_weights[run] += h[run, b, :-1].T @ d[1:]
+        if wanted:
+            np.dot(d, into[run], d_inputs[run, b])
+
+
+@inlined
+def _gates_back(d, d_hidden, c, opened, back, window):
+    """Gradient `d` of the gates of one session; `back` is the transposed weights, in eights."""
+    n_seconds, n = c.shape
+    carried, of_cell = _eights(n), _eights(n)
+    cell, before, squashed = _eights(n), _eights(n), _eights(n)
+    for t in range(n_seconds - 1, -1, -1):
+        if t == n_seconds - 1 or (t + 1) % window == 0:
+            carried[:] = F(0)
+            of_cell[:] = F(0)
+        for g in range(n):
+            cell[g], before[g] = c[t, g], F(0)
+        if t > 0:
+            for g in range(n):
+                before[g] = c[t - 1, g]
+        _squash(cell, squashed)
+        for g in range(n):
+            i, f, o, a = opened[t, g], opened[t, n + g], opened[t, 2 * n + g], opened[t, 3 * n + g]
+            dh = carried[g] + d_hidden[t, g]
+            dc = of_cell[g] + dh * o * (ONE - squashed[g] * squashed[g])
+            d[t, g] = dc * a * i * (ONE - i)
+            d[t, n + g] = dc * before[g] * f * (ONE - f)
+            d[t, 2 * n + g] = dh * squashed[g] * o * (ONE - o)
+            d[t, 3 * n + g] = dc * i * (ONE - a * a)
+            of_cell[g] = dc * f
+            carried[g] = F(0)
+        add_product(carried, d[t], back)
