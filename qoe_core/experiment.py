@@ -125,6 +125,8 @@ def _compute(units: Sequence[Unit], workers: int | None, title: str) -> None:
         # one unit that cannot be trained shall not keep the others of its bundle from it
         alone = [Bundle([unit]) for unit in units if not unit.is_finished]
         parallel.each(run_bundle, alone, workers=workers, title=f"{title}, one by one")
+    for bundle in bundles(units):  # one may have been killed between its last table and this
+        bundle.checkpoint.unlink(missing_ok=True)
 
 
 def _run_ensemble(

@@ -179,6 +179,15 @@ def test_a_bundle_that_could_not_be_written_goes_on_from_its_checkpoint(pair):
     assert not pair.checkpoint.exists()
 
 
+def test_a_checkpoint_behind_the_last_table_of_a_bundle_is_removed(few):
+    request = asked()
+    experiment.run(request, few, workers=1)
+    kept = bundles(plan(request, few))[0].checkpoint
+    kept.write_bytes(b"killed before it was removed")
+    experiment.run(request, few, workers=1)
+    assert not kept.exists()
+
+
 @pytest.fixture
 def flat(make_session):
     """Six contents of which the ratings of one vary: only its fold cannot train."""
