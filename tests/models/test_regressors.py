@@ -41,6 +41,17 @@ def fitted(sessions):
     return Regressor(make=ridge, inputs=INPUTS).fit(sessions[:20], [], seed=0)
 
 
+@pytest.mark.parametrize("make", [ridge, boosting])
+def test_sessions_predicted_at_once_get_the_scores_that_they_get_alone(
+    sessions, make_session, make
+):
+    fitted = Regressor(make=make, inputs=INPUTS).fit(sessions[:20], [], seed=0)
+    asked = [make_session(n, n, seconds=seconds) for n, seconds in enumerate((5, 40, 1, 12))]
+    for alone, together in zip(map(fitted.predict, asked), fitted.predict_all(asked), strict=True):
+        np.testing.assert_allclose(together.continuous, alone.continuous, rtol=0, atol=1e-9)
+        assert together.overall == pytest.approx(alone.overall, abs=1e-9)
+
+
 def test_continuous_ridge_is_scikit_learns_on_inputs_with_memory(sessions, scaled, fitted):
     inputs = np.concatenate([remembered(scaled(session)) for session in sessions[:20]])
     rated = np.concatenate([session.rated for session in sessions[:20]])

@@ -54,14 +54,6 @@ def test_sessions_that_go_through_together_are_each_its_own(reservoir, series, m
         np.testing.assert_allclose(found, alone, rtol=0, atol=1e-12)
 
 
-def test_predictions_of_many_sessions_are_those_of_each(fit, train):
-    fitted = fit("echo_state", units=20)
-    for session, found in zip(train, fitted.predict_all(train), strict=True):
-        alone = fitted.predict(session)
-        np.testing.assert_allclose(found.continuous, alone.continuous, rtol=0, atol=1e-9)
-        assert found.overall == pytest.approx(alone.overall, abs=1e-9)
-
-
 def test_a_seed_draws_the_same_reservoir_again(reservoir):
     again = drawn(Peer(inputs=INPUTS), n_feat=3, seed=0)
     np.testing.assert_array_equal(again.within, reservoir.within)

@@ -45,6 +45,15 @@ def test_there_is_one_score_each_second_whatever_the_length(fit, watched, name, 
     assert (np.abs(continuous) < 200).all()
 
 
+@pytest.mark.parametrize("name", ["echo_state", "hammerstein_wiener"])
+def test_sessions_predicted_at_once_get_the_scores_that_they_get_alone(fit, watched, name):
+    fitted = fit(name)
+    asked = [watched(7, n, seconds=seconds) for n, seconds in enumerate((5, 40, 1, 12))]
+    for alone, together in zip(map(fitted.predict, asked), fitted.predict_all(asked), strict=True):
+        np.testing.assert_allclose(together.continuous, alone.continuous, rtol=0, atol=1e-9)
+        assert together.overall == pytest.approx(alone.overall, abs=1e-9)
+
+
 @pytest.mark.parametrize("name", OVERALL)
 @pytest.mark.parametrize("seconds", [1, 200])
 def test_there_is_one_overall_score_whatever_the_length(fit, watched, name, seconds):
