@@ -21,9 +21,10 @@ def score(predicted, rated, half, scores, min_samples, rounding):
         return False
     square = outside = n_half = n_full = 0.0
     for i in range(n):
-        error = abs(predicted[i] - rated[i])
-        if not (np.isfinite(error) and np.isfinite(half[i]) and half[i] >= 0):
+        known = np.isfinite(predicted[i]) and np.isfinite(rated[i]) and np.isfinite(half[i])
+        if not known or half[i] < 0:
             return False
+        error = abs(predicted[i] - rated[i])
         square += error * error
         outside += max(0.0, error - half[i]) ** 2
         n_half += error > half[i]

@@ -206,6 +206,13 @@ def test_session_scores_of_a_constant_prediction_leave_only_the_correlations_und
     assert scores == {"plcc": None, "srocc": None, "krocc": None, "rmse": 1.0}
 
 
+def test_session_scores_of_errors_beyond_floating_point_are_infinite_and_none_is_made_up():
+    far = np.array([1e308, -1e308, 1e308])
+    scores = metrics.session_scores(far, -far, np.zeros(3))
+    assert [scores[name] for name in ("rmse", "rmse_star")] == [np.inf, np.inf]
+    assert [scores[name] for name in ("plcc", "or_half", "or_full")] == [-1, 1, 1]
+
+
 def test_session_scores_do_not_hide_a_diverged_model():
     with pytest.raises(ValueError, match=r"^predicted\[0\] is nan"):
         metrics.session_scores(np.array([np.nan, 1.0, 2.0]), np.arange(3.0))

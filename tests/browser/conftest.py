@@ -83,8 +83,8 @@ def in_lab(lab, browser) -> Opened:
 def run_all(page: Page) -> bool:
     """Whether the timeline shows after it.
 
-    A machine that is busy with other things may lose what JupyterLab is asked while it starts; a
-    user who sees nothing asks again.
+    Once, in CI, nothing showed within a minute of the first time; why is not known. A user who sees
+    nothing asks again.
     """
     page.click(".lm-MenuBar-item:has-text('Run')")
     page.click(".lm-Menu-item[data-command='runmenu:run-all']")
