@@ -141,11 +141,11 @@ def _move_each(weights, first, second, gradient, on, kept, lengths, scale):
     for run in range(len(weights)):
         if on[run]:
             row, m, v, g = weights[run], first[run], second[run], gradient[run]
-            share, length, largest = kept[run], lengths[run], ONE / scale[run]
+            share, length, inverse = kept[run], lengths[run], ONE / scale[run]
             for i in range(len(row)):
                 m[i] += (g[i] - m[i]) * NEW[0]
                 v[i] += (g[i] * g[i] - v[i]) * NEW[1]
-                row[i] = row[i] * share - length * m[i] / (np.sqrt(v[i]) * largest + LEAST_ROOT)
+                row[i] = row[i] * share - length * m[i] / (np.sqrt(v[i]) * inverse + LEAST_ROOT)
 
 
 def clipped(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pad
 
 from qoe_core import kernels
 from qoe_core.kernels import ONE, TWO, F, add_product, compiled, exp, inlined
@@ -49,14 +50,15 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     def backward(ctx, d_hidden, *_):
         inputs, into, _, weights, h, c, opened = ctx.saved_tensors
-        d_into = into.new_empty(len(into), into.shape[2], into.shape[1])
-        d = (torch.empty_like(inputs), d_into, into.new_empty(into.shape[:2]))
-        d += (torch.empty_like(weights),)
-        # backwards through both maps, a row a gate, filled up to eights
-        given = d_hidden, inputs, h, c, opened, into, _filled(weights.transpose(1, 2))
-        _lstm_back(*kernels.arrays(*d, *given), ctx.window, ctx.needs_input_grad[0])
-        d_inputs = d[0] if ctx.needs_input_grad[0] else None
-        return d_inputs, d_into.transpose(1, 2), *d[2:], None
+        d_inputs, d_weights = torch.empty_like(inputs), torch.empty_like(weights)
+        d_into = torch.empty_like(into.transpose(1, 2), memory_format=torch.contiguous_format)
+        d_bias = into.new_empty(into.shape[:2])
+        back = pad(weights.transpose(1, 2), [0, -weights.shape[1] % 8])
+        d = d_inputs, d_into, d_bias, d_weights
+        given = d_hidden, inputs, h, c, opened, into, back
+        wanted = ctx.needs_input_grad[0]
+        _lstm_back(*kernels.arrays(*d, *given), ctx.window, wanted)
+        return d_inputs if wanted else None, d_into.transpose(1, 2), d_bias, d_weights, None
 
     @classmethod
     def vmap(cls, info, in_dims, *inputs):
@@ -67,10 +69,6 @@ class _Layer(torch.autograd.Function):
         whole = [t.expand(n, *t.shape) if d is None else t.movedim(d, 0) for t, d in pairs]
         outputs = cls.apply(*(t.flatten(0, 1) for t in whole), window)
         return tuple(output.unflatten(0, (n, -1)) for output in outputs), (0, 0, 0)
-
-
-def _filled(maps: Float[Tensor, "run gate column"]) -> Float[Tensor, "run gate filled"]:
-    return torch.nn.functional.pad(maps, [0, -maps.shape[2] % 8])
 
 
 @inlined
