@@ -52,6 +52,7 @@ def draw_differences(ax: Axes, contrast: pd.DataFrame, metric: str) -> None:
     ax.set_yticks(range(last, -1, -1), rows["model"])
     ax.set_title("{second} minus {first}".format(**rows.iloc[0]))
     ax.set(xlabel=f"{TITLES[metric]}, difference", ylim=(-0.5, last + 0.5))
+    ax.locator_params(axis="x", nbins=5)  # long numbers would touch
     ax.grid(axis="x", lw=0.4, color="0.9")
 
 
