@@ -7,7 +7,7 @@ contiguous. Whoever calls one has the same formulas for other devices; tests com
 
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numba
@@ -47,6 +47,19 @@ def suit(*tensors: Tensor) -> bool:
 def arrays(*tensors: Tensor) -> list[np.ndarray]:
     """What the functions below take; the same memory where a tensor is contiguous."""
     return [tensor.detach().contiguous().numpy() for tensor in tensors]
+
+
+def side_by_side(
+    function: Callable, n: int, places: Sequence[int | None], tensors: Sequence[Tensor]
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """What a rule for torch.vmap returns, if the first axis may hold those of `n` networks as well.
+
+    They lie at the axis that `places` says of each tensor, None for one that all share.
+    """
+    pairs = zip(tensors, places, strict=True)
+    whole = [t.expand(n, *t.shape) if d is None else t.movedim(d, 0) for t, d in pairs]
+    outputs = function(*(t.flatten(0, 1) for t in whole))
+    return tuple(output.unflatten(0, (n, -1)) for output in outputs), (0,) * len(outputs)
 
 
 @inlined

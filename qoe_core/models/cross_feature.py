@@ -107,9 +107,7 @@ class _CompiledMixed(torch.autograd.Function):
 
     @classmethod
     def vmap(cls, info, in_dims, projected):
-        whole = projected.movedim(in_dims[0], 0)
-        outputs = cls.apply(whole.flatten(0, 1))
-        return tuple(output.unflatten(0, whole.shape[:2]) for output in outputs), (0, 0)
+        return kernels.side_by_side(cls.apply, info.batch_size, in_dims, [projected])
 
 
 def _map(

@@ -19,6 +19,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qoe_core import kernels
+from qoe_core.models import feed_forward
 from qoe_core.models.attention import Attention, Seen
 from qoe_core.qos import MEMORY_S
 
@@ -138,6 +140,13 @@ class Encoder(nn.Module):
     ) -> tuple[Float[Tensor, "batch time width"], Float[Tensor, "batch head time key"], Seen]:
         """States, attention weights, and the keys and values so far."""
         mixed, weights, known = self.attention(states, bias, seen)
+        drops = self.training and self.dropout.p > 0
+        if not drops and kernels.suit(states, mixed, self.widen.weight):
+            first, widen, narrow, second = (
+                (m.weight, m.bias) for m in (self.norms[0], self.widen, self.narrow, self.norms[1])
+            )
+            fed = feed_forward.states(states, mixed, first, widen, narrow, second)
+            return fed, weights, known
         states = self.norms[0](states + self.dropout(mixed))
         forward = self.narrow(self.dropout(torch.relu(self.widen(states))))
         return self.norms[1](states + self.dropout(forward)), weights, known

@@ -64,11 +64,9 @@ class _Layer(torch.autograd.Function):
     def vmap(cls, info, in_dims, *inputs):
         """Networks of all levels side by side."""
         *tensors, window = inputs
-        pairs = zip(tensors, in_dims[:-1], strict=True)
-        n = info.batch_size
-        whole = [t.expand(n, *t.shape) if d is None else t.movedim(d, 0) for t, d in pairs]
-        outputs = cls.apply(*(t.flatten(0, 1) for t in whole), window)
-        return tuple(output.unflatten(0, (n, -1)) for output in outputs), (0, 0, 0)
+        return kernels.side_by_side(
+            lambda *flat: cls.apply(*flat, window), info.batch_size, in_dims[:-1], tensors
+        )
 
 
 @inlined
