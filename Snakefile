@@ -53,13 +53,15 @@ def runs_of_trials(wildcards):
 
 
 def runs_of_protocol(wildcards):
-    """Predictions that the protocol chapter reads: those of its variant, and of released lists."""
+    """Predictions that the protocol chapter reads: its variant's, and those under other splits."""
     given = PARAMS[f"05_protocol--{wildcards.variant}"]
     listed = f"{given['dataset']}--released"
-    stopping = []
+    rows = *CHEAP, given["network"]
+    read = [(f"{given['dataset']}--{key}", row) for key in given["trained"] for row in rows]
     if f"02_train--{listed}" in PARAMS:
-        stopping = [f"{RUNS}/chapter/{listed}/{given['stopping']}/predictions.parquet"]
-    return runs_of("05_protocol")(wildcards) + stopping
+        read.append((listed, given["stopping"]))
+    of_splits = [f"{RUNS}/chapter/{variant}/{row}/predictions.parquet" for variant, row in read]
+    return runs_of("05_protocol")(wildcards) + of_splits
 
 
 def runs_explained(wildcards):
@@ -137,6 +139,7 @@ def sources(*patterns):
 
 RUNS, FIGURES = paths.RUNS, paths.FIGURES
 LONG = ("--released", "--strict")  # splits with a fold a session or nearly so
+CHEAP = ("mean-curve", "lookup", "ridge")  # that 05_protocol shows under all splits
 FIRST = 9  # figures and tables, as soon as their runs are there
 CORPUS_CODE = sources("simulate/*.py", "datasets/release.py", "session.py")
 DATA_CODE = sources("session.py", "library.py", "datasets/*.py", "simulate/corpus.py")

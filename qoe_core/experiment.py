@@ -114,6 +114,26 @@ def run(
     return experiment.folder
 
 
+def finished(experiment: Experiment) -> Path:
+    """The folder of an experiment that has been run as it is described here.
+
+    Raises:
+        ValueError: it has not been run, or otherwise; names what differs.
+    """
+    path = experiment.folder / "run.json"
+    if not path.exists():
+        raise ValueError(f"{path}: no such file; {experiment.name} has not been run")
+    described = json.loads(json.dumps(dataclasses.asdict(experiment)))
+    both = json.loads(path.read_text())["experiment"], described
+    found, wanted = (pd.json_normalize(fields).to_dict("records")[0] for fields in both)
+    unlike = {
+        key: (found.get(key), value) for key, value in wanted.items() if found.get(key) != value
+    }
+    if unlike:
+        raise ValueError(f"{path}: was run otherwise, {unlike} (found, expected)")
+    return experiment.folder
+
+
 def _compute(units: Sequence[Unit], workers: int | None, title: str) -> None:
     todo = [rest for rest in (bundle.rest for bundle in bundles(units)) if rest is not None]
     expected_s = max((bundle.expected_s for bundle in todo), default=0.0)

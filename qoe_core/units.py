@@ -168,5 +168,6 @@ def bundles(units: Sequence[Unit]) -> list[Bundle]:
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write a table whole or not at all."""
     unfinished = path.with_suffix(".tmp")
-    table.to_parquet(unfinished, index=False)
+    words = list(table.select_dtypes("category"))  # numbers seldom repeat
+    table.to_parquet(unfinished, index=False, use_dictionary=words)
     unfinished.replace(path)

@@ -129,6 +129,34 @@ def test_the_record_says_what_was_asked_and_found(few):
     assert record["experiment"]["model"]["training"]["n_epochs"] == 2
 
 
+def test_a_finished_experiment_is_found_as_it_was_run(few):
+    request = asked("gru", seeds=(0, 1))
+    folder, _ = run(request, few)
+    assert experiment.finished(request) == folder
+
+
+@pytest.mark.parametrize(
+    ("change", "unlike"),
+    [
+        ({"n_epochs": 3}, {"model.training.n_epochs": (2, 3)}),
+        ({"seeds": (0,)}, {"seeds": ([0, 1], [0])}),
+        ({"scaling": "whole-dataset"}, {"scaling": ("train", "whole-dataset")}),
+    ],
+)
+def test_an_experiment_that_was_run_otherwise_is_refused(few, refuses, change, unlike):
+    request = {"name": "gru", "seeds": (0, 1)}
+    folder, _ = run(asked(**request), few)
+    with refuses(f"{folder / 'run.json'}: was run otherwise, {unlike} (found, expected)"):
+        experiment.finished(asked(**(request | change)))
+
+
+def test_an_experiment_that_has_not_been_run_is_refused(refuses):
+    request = asked()
+    message = f"{request.folder / 'run.json'}: no such file; {request.name} has not been run"
+    with refuses(message):
+        experiment.finished(request)
+
+
 def test_the_record_leads_to_the_folder_of_every_unit(few):
     folder, record = run(asked("ridge"), few)
     assert set(record["units"].values()) == {path.name for path in (folder / "units").iterdir()}
