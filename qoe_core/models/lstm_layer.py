@@ -116,19 +116,21 @@ def _lstm_back(
     d_inputs, d_into, d_bias, d_weights, d_hidden, inputs, h, c, opened, into, back, window, wanted
 ):
     """Gradients, `window` seconds back; that of the inputs only if it is wanted."""
-    n_seconds, n = h.shape[2:]
-    d = np.empty((n_seconds, 4 * n), F)
-    for run, b in np.ndindex(h.shape[:2]):
-        if b == 0:
-            d_into[run], d_bias[run], d_weights[run] = F(0), F(0), F(0)
-        _gates_back(d, d_hidden[run, b], c[run, b], opened[run, b], back[run], window)
-        for t in range(n_seconds):
+    n_sessions, n_seconds, n = h.shape[1:]
+    d = np.empty((n_sessions, n_seconds, 4 * n), F)
+    rows, n_feat = d.reshape(-1, 4 * n), inputs.shape[3]  # of all sessions, for one product
+    for run in range(len(h)):
+        d_bias[run] = F(0)
+        for b in range(n_sessions):
+            _gates_back(d[b], d_hidden[run, b], c[run, b], opened[run, b], back[run], window)
+        for row in range(len(rows)):
             for g in range(4 * n):
-                d_bias[run, g] += d[t, g]
-        d_into[run] += inputs[run, b].T @ d
-        d_weights[run] += h[run, b, :-1].T @ d[1:]
+                d_bias[run, g] += rows[row, g]
+        np.dot(inputs[run].reshape(-1, n_feat).T, rows, d_into[run])
         if wanted:
-            np.dot(d, into[run], d_inputs[run, b])
+            np.dot(rows, into[run], d_inputs[run].reshape(-1, n_feat))
+        d[:, 0] = F(0)  # which no state was before
+        np.dot(h[run].reshape(-1, n)[:-1].T, rows[1:], d_weights[run])
 
 
 @inlined
