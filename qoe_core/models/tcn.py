@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qoe_core import kernels
+from qoe_core.models import conv_layer
 from qoe_core.models.recurrent import Heads
 
 
@@ -48,8 +50,12 @@ class TCN(nn.Module):
         self, inputs: Float[Tensor, "batch time feat"], valid: Bool[Tensor, "batch time"]
     ) -> tuple[Float[Tensor, "batch time"], Float[Tensor, " batch"]]:
         """Continuous score of each second and overall score of each session, on [0, 1] labels."""
-        states = self.lift(inputs).transpose(1, 2)  # (batch, filters, time)
+        states = self.lift(inputs)
         for convolution in self.convolutions:
-            past = (convolution.kernel_size[0] - 1) * convolution.dilation[0]
-            states = states + functional.selu(convolution(functional.pad(states, (past, 0))))
-        return self.heads(self.dropout(states.transpose(1, 2)), valid)
+            (size,), (dilation,) = convolution.kernel_size, convolution.dilation
+            if kernels.suit(states, convolution.weight):
+                states = conv_layer.states(states, convolution.weight, convolution.bias, dilation)
+            else:
+                past = functional.pad(states.transpose(1, 2), ((size - 1) * dilation, 0))
+                states = states + functional.selu(convolution(past)).transpose(1, 2)
+        return self.heads(self.dropout(states), valid)
