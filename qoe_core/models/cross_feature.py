@@ -7,13 +7,11 @@ none. Written out with seconds last, since every second has products and rows of
 for which the cost of a call outweighs the sum.
 """
 
-import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from qoe_core import kernels
-from qoe_core.kernels import LEAST, F, compiled, exp
+from qoe_core.models import feature_layer
 
 
 class CrossFeature(nn.Module):
@@ -49,16 +47,15 @@ class CrossFeature(nn.Module):
         tokens = states.transpose(1, 2).unflatten(
             1, (self.n_feat, -1)
         )  # (batch, feat, token, time)
-        projected = _map(self.project, tokens).unflatten(2, (3, self.n_heads, -1))
         drops = self.training and self.dropout.p > 0
-        if not drops and kernels.suit(projected):
-            mixed, weights = _CompiledMixed.apply(projected)
+        if not drops and kernels.suit(tokens, self.project.weight):
+            maps = ((part.weight, part.bias) for part in (self.project, self.merge, self.norm))
+            normed, weights = feature_layer.states(tokens, *maps, self.n_heads)
         else:
+            projected = _map(self.project, tokens).unflatten(2, (3, self.n_heads, -1))
             mixed, weights = self._mixed(projected)
-        mixed = _map(self.merge, mixed.flatten(2, 3))
-        summed = tokens + self.dropout(mixed)
-        normed = self._normed(summed).flatten(1, 2).transpose(1, 2)
-        return normed, weights.permute(0, 4, 3, 1, 2)
+            normed = self._normed(tokens + self.dropout(_map(self.merge, mixed.flatten(2, 3))))
+        return normed.flatten(1, 2).transpose(1, 2), weights.permute(0, 4, 3, 1, 2)
 
     def _mixed(
         self, projected: Float[Tensor, "batch feat 3 head size time"]
@@ -78,112 +75,8 @@ class CrossFeature(nn.Module):
         return centred * scale * self.norm.weight[:, None] + self.norm.bias[:, None]
 
 
-class _CompiledMixed(torch.autograd.Function):
-    """`CrossFeature._mixed` without dropout, on a CPU in single precision.
-
-    No gradient flows through the weights that are handed back.
-    """
-
-    @staticmethod
-    def forward(projected):
-        n_sessions, n_feat, _, n_heads, size, n_seconds = projected.shape
-        mixed = projected.new_empty(n_sessions, n_feat, n_heads, size, n_seconds)
-        weights = projected.new_empty(n_sessions, n_feat, n_feat, n_heads, n_seconds)
-        _relate(*kernels.arrays(projected, mixed, weights))
-        return mixed, weights
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.mark_non_differentiable(output[1])
-        ctx.set_materialize_grads(False)  # no table of zeros for the weights
-        ctx.save_for_backward(*inputs, output[1])
-
-    @staticmethod
-    def backward(ctx, d_mixed, _):
-        projected, weights = ctx.saved_tensors
-        d = projected.new_empty(projected.shape)
-        _relate_back(*kernels.arrays(d, d_mixed, projected, weights))
-        return d
-
-    @classmethod
-    def vmap(cls, info, in_dims, projected):
-        return kernels.side_by_side(cls.apply, info.batch_size, in_dims, [projected])
-
-
 def _map(
     linear: nn.Linear, tokens: Float[Tensor, "batch feat token time"]
 ) -> Float[Tensor, "batch feat channel time"]:
     weight = linear.weight.expand(*tokens.shape[:2], -1, -1)
     return weight @ tokens + linear.bias[:, None]
-
-
-@compiled
-def _relate(projected, mixed, weights):
-    """Mixed values and weights [session feat feat head time] of attention over features.
-
-    `projected` has queries, keys and values, [session feat 3 head size time].
-    """
-    n_feat, n_heads, size, n_seconds = mixed.shape[1:]
-    scale, most, total = F(1 / np.sqrt(size)), np.empty(n_seconds, F), np.empty(n_seconds, F)
-    for session, looking, head in np.ndindex(mixed.shape[:3]):
-        tokens, rows = projected[session], weights[session, looking]
-        asked, found = tokens[looking, 0, head], mixed[session, looking, head]
-        most[:] = LEAST
-        total[:] = F(0)
-        found[:] = F(0)
-        for feat in range(n_feat):
-            row = rows[feat, head]
-            row[:] = F(0)
-            for c in range(size):
-                query, key = asked[c], tokens[feat, 1, head, c]
-                for t in range(n_seconds):
-                    row[t] += query[t] * key[t] * scale
-            for t in range(n_seconds):
-                most[t] = row[t] if row[t] > most[t] else most[t]
-        for feat in range(n_feat):
-            row = rows[feat, head]
-            for t in range(n_seconds):
-                row[t] = exp(row[t] - most[t])
-                total[t] += row[t]
-        for feat in range(n_feat):
-            row = rows[feat, head]
-            for t in range(n_seconds):
-                row[t] /= total[t]
-            for c in range(size):
-                result, value = found[c], tokens[feat, 2, head, c]
-                for t in range(n_seconds):
-                    result[t] += row[t] * value[t]
-
-
-@compiled
-def _relate_back(d, d_mixed, projected, weights):
-    """Gradient `d` of what was projected."""
-    n_feat, n_heads, size, n_seconds = d_mixed.shape[1:]
-    scale, mean = F(1 / np.sqrt(size)), np.empty(n_seconds, F)
-    of_rows = np.empty((n_feat, n_seconds), F)
-    for session, looking, head in np.ndindex(d_mixed.shape[:3]):
-        if looking == head == 0:
-            d[session] = F(0)
-        above, rows = d_mixed[session, looking, head], weights[session, looking]
-        tokens, of_tokens = projected[session], d[session]
-        mean[:] = F(0)
-        of_rows[:] = F(0)
-        for feat in range(n_feat):
-            row, of_row = rows[feat, head], of_rows[feat]
-            for c in range(size):
-                value, of_value = tokens[feat, 2, head, c], of_tokens[feat, 2, head, c]
-                for t in range(n_seconds):
-                    of_row[t] += above[c, t] * value[t]
-                    of_value[t] += above[c, t] * row[t]
-            for t in range(n_seconds):
-                mean[t] += of_row[t] * row[t]
-        for feat in range(n_feat):
-            row, of_row = rows[feat, head], of_rows[feat]
-            for t in range(n_seconds):
-                of_row[t] = (of_row[t] - mean[t]) * row[t] * scale
-            for c in range(size):
-                query, of_query = tokens[looking, 0, head, c], of_tokens[looking, 0, head, c]
-                key, of_key = tokens[feat, 1, head, c], of_tokens[feat, 1, head, c]
-                for t in range(n_seconds):
-                    of_query[t] += of_row[t] * key[t]
-                    of_key[t] += of_row[t] * query[t]
