@@ -166,5 +166,21 @@ def test_weights_of_attention_over_features_are_those_of_torch():
     torch.testing.assert_close(found.double(), exact, **CLOSE)
 
 
+def test_attention_over_features_of_several_networks_is_each_its_own():
+    blocks = [CrossFeature(5, 6, 3, dropout=0.0) for _ in range(4)]
+    rows = [torch.stack(weights) for weights in zip(*(x.parameters() for x in blocks), strict=True)]
+    inputs, names = torch.randn(4, 2, 9, 30), list(dict(blocks[0].named_parameters()))
+
+    def related(inputs, *weights):
+        named = dict(zip(names, weights, strict=True))
+        return torch.func.functional_call(blocks[0], named, (inputs,))[0]
+
+    def looped(*rows):
+        return torch.stack([related(*row) for row in zip(*rows, strict=True)])
+
+    found = results_and_gradients(torch.vmap(related), inputs, *rows)
+    torch.testing.assert_close(found, results_and_gradients(looped, inputs, *rows), **CLOSE)
+
+
 def test_code_on_disk_is_not_used_after_a_change_of_what_it_is_made_of():
     assert kernels.VERSION in kernels.numba.config.CACHE_DIR

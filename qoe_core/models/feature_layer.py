@@ -53,8 +53,8 @@ class _Related(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(False)  # no table of zeros for what is only kept
-        tokens, project, _, merge, _, gain, _, _ = inputs
-        ctx.save_for_backward(*output[1:], tokens, project, merge, gain)
+        needed = (inputs[place] for place in (0, 1, 3, 5))  # all but biases and heads
+        ctx.save_for_backward(*output[1:], *needed)
 
     @staticmethod
     def backward(ctx, d_result, *_):
@@ -99,8 +99,7 @@ def _attend(mixed, weights, projected):
     scale, most, total = F(1 / np.sqrt(size)), np.empty(n_seconds, F), np.empty(n_seconds, F)
     for looking, head in np.ndindex((n_feat, n_heads)):
         channel = head * size
-        most[:] = LEAST
-        total[:] = F(0)
+        most[:], total[:] = LEAST, F(0)
         for feat in range(n_feat):
             row = weights[looking, feat, head]
             row[:] = F(0)
@@ -131,15 +130,13 @@ def _attend(mixed, weights, projected):
 def _attend_back(d, d_mixed, weights, projected):
     """Fill in the gradient `d` of what was projected."""
     n_feat, _, n_heads, n_seconds = weights.shape
-    token = len(d_mixed)
-    size = token // n_heads
+    token, size = len(d_mixed), len(d_mixed) // n_heads
     scale, mean = F(1 / np.sqrt(size)), np.empty(n_seconds, F)
     of_rows = np.empty((n_feat, n_seconds), F)
     d[:] = F(0)
     for looking, head in np.ndindex((n_feat, n_heads)):
         channel = head * size
-        mean[:] = F(0)
-        of_rows[:] = F(0)
+        mean[:], of_rows[:] = F(0), F(0)
         for feat in range(n_feat):
             row, of_row = weights[looking, feat, head], of_rows[feat]
             for c in range(channel, channel + size):
@@ -165,7 +162,7 @@ def _attend_back(d, d_mixed, weights, projected):
 @inlined
 def _norm(normed, scales, summed):
     """Fill in the rows [channel ...] with mean 0 and variance 1 over channels."""
-    n, mean = F(len(summed)), np.zeros(len(scales), F)
+    n, mean = F(len(summed)), np.zeros_like(scales)
     for channel in range(len(summed)):
         for i in range(len(mean)):
             mean[i] += summed[channel, i] / n
@@ -174,24 +171,25 @@ def _norm(normed, scales, summed):
         for i in range(len(mean)):
             normed[channel, i] = summed[channel, i] - mean[i]
             scales[i] += normed[channel, i] * normed[channel, i] / n
-    for i in range(len(mean)):
+    for i in range(len(scales)):
         scales[i] = ONE / np.sqrt(scales[i] + EPSILON)
-    for channel in range(len(normed)):
-        for i in range(len(scales)):
-            normed[channel, i] *= scales[i]
+    normed *= scales
 
 
 @inlined
-def _norm_back(d, normed, scales, gain, d_gain, d_shift):
-    """From the gradient of the result to that of the rows that were normed, in place."""
-    n, mean, along = F(len(d)), np.zeros(len(scales), F), np.zeros(len(scales), F)
+def _norm_back(d, normed, scales, gain, totals):
+    """Make the gradient of the result that of the rows; add those of gain and shift, in doubles."""
+    n, mean, along = F(len(d)), np.zeros_like(scales), np.zeros_like(scales)
     for channel in range(len(d)):
+        of_gain = of_shift = 0.0
         for i in range(len(scales)):
-            d_gain[channel] += d[channel, i] * normed[channel, i]
-            d_shift[channel] += d[channel, i]
+            of_gain += d[channel, i] * normed[channel, i]
+            of_shift += d[channel, i]
             d[channel, i] *= gain[channel]
             mean[i] += d[channel, i] / n
             along[i] += d[channel, i] * normed[channel, i] / n
+        totals[0, channel] += of_gain
+        totals[1, channel] += of_shift
     for channel in range(len(d)):
         for i in range(len(scales)):
             d[channel, i] = (d[channel, i] - mean[i] - normed[channel, i] * along[i]) * scales[i]
@@ -228,23 +226,24 @@ def _relate_back(
 ):  # fmt: skip
     """All gradients; those of the maps and of the norm are added to what is there."""
     n_feat, token, n_seconds = tokens.shape[2:]
-    rows = n_feat * n_seconds
+    rows, ones = n_feat * n_seconds, np.ones(n_feat * n_seconds, F)
     turned, d = np.empty((token, n_feat, n_seconds), F), np.empty((token, n_feat, n_seconds), F)
     d_mixed, d_projected = np.empty_like(d), np.empty((3 * token, n_feat, n_seconds), F)
     flat, flat_mixed = d.reshape(token, rows), d_mixed.reshape(token, rows)
-    flat_projected = d_projected.reshape(3 * token, rows)
+    flat_projected, totals = d_projected.reshape(3 * token, rows), np.empty((2, token))
     for run, b in np.ndindex(tokens.shape[:2]):
+        if b == 0:
+            totals[:] = 0
         _turn(turned, tokens[run, b])
         _turn(d, d_result[run, b])
         unit = normed[run, b].reshape(token, rows)
-        _norm_back(flat, unit, scales[run, b], gain[run], d_gain[run], d_shift[run])
+        _norm_back(flat, unit, scales[run, b], gain[run], totals)
+        d_gain[run], d_shift[run] = totals
         d_merge[run] += flat @ mixed[run, b].reshape(token, rows).T
         np.dot(merge[run].T, flat, flat_mixed)
         _attend_back(d_projected, d_mixed, weights[run, b], projected[run, b])
         d_project[run] += flat_projected @ turned.reshape(token, rows).T
-        for channel in range(token):
-            d_merge_bias[run, channel] += flat[channel].sum()
-        for channel in range(3 * token):
-            d_project_bias[run, channel] += flat_projected[channel].sum()
+        d_merge_bias[run] += flat @ ones
+        d_project_bias[run] += flat_projected @ ones
         flat += project[run].T @ flat_projected
         _turn(d_tokens[run, b], d)
