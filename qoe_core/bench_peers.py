@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from qoe_core import bench_training, library, parallel, paths
 from qoe_core.batches import Example
@@ -22,6 +23,7 @@ from qoe_core.bench_video import Row
 from qoe_core.experiment import Experiment, plan
 from qoe_core.models.recurrent import Heads
 from qoe_core.models.table_rows import build
+from qoe_core.models.tcn import TCN, TCNConfig
 from qoe_core.units import Unit, bundles, run_bundle
 
 DATASETS = ("live_netflix", "lfovia", "live_http", "stall2")
@@ -43,6 +45,20 @@ class Plain(nn.Module):
     ) -> tuple[Float[Tensor, "batch time"], Float[Tensor, " batch"]]:
         """Continuous and overall scores."""
         return self.heads(self.states(inputs)[0], valid)
+
+
+class PlainTCN(TCN):
+    """`models.tcn.TCN` with torch's own convolutions."""
+
+    def forward(
+        self, inputs: Float[Tensor, "batch time feat"], valid: Bool[Tensor, "batch time"]
+    ) -> tuple[Float[Tensor, "batch time"], Float[Tensor, " batch"]]:
+        """Continuous and overall scores."""
+        states = self.lift(inputs).transpose(1, 2)
+        for convolution in self.convolutions:
+            past = (convolution.kernel_size[0] - 1) * convolution.dilation[0]
+            states = states + functional.selu(convolution(functional.pad(states, (past, 0))))
+        return self.heads(states.transpose(1, 2), valid)
 
 
 def rows(found: Sequence[str], folder: Path) -> Iterable[Row]:
@@ -91,6 +107,7 @@ def _plain_fold(unit: Unit) -> float:
 def _plain(unit: Unit) -> tuple[nn.Module, Sequence[Example]]:
     fitted = build(unit.model).begin(unit.split.train, unit.seed)
     examples = fitted.examples(unit.split.train)
+    n_feat = len(fitted.scaling.low)
     if unit.model.base not in LAYERS:
-        return fitted.module, examples
-    return Plain(len(fitted.scaling.low), unit.model.hidden, unit.model.base), examples
+        return PlainTCN(n_feat, TCNConfig(filters=unit.model.hidden)), examples
+    return Plain(n_feat, unit.model.hidden, unit.model.base), examples
