@@ -4,6 +4,7 @@ Run as a script, this file is the experiment that the tests kill.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from qoe_core.models.table_rows import ModelConfig
 from qoe_core.train_config import TrainConfig
 
 N_CONTENTS = 6  # and as many units, in three bundles of two
+N_EPOCHS = 80  # so many that one bundle takes long beside the time between two looks at it
 REQUEST = Experiment(
     dataset="tiny",
     split="leave-content-out",
@@ -25,7 +27,7 @@ REQUEST = Experiment(
         name="gru",
         inputs=FeatureConfig(qos=("indicator", "recency"), quality=("vmaf",)),
         training=TrainConfig(
-            n_epochs=10, batch_size=4, patience=10, sessions_at_once=8, device="cpu"
+            n_epochs=N_EPOCHS, batch_size=4, patience=N_EPOCHS, sessions_at_once=8, device="cpu"
         ),
     ),
     seeds=(0,),
@@ -54,14 +56,10 @@ def stopped_amid(running, folder):
     """Stop all processes where a bundle of two is finished and another one begun; else go on."""
     if not (finished(folder) and begun(folder)):
         return False
-    processes = [psutil.Process(running.pid)]
-    processes += processes[0].children(recursive=True)
-    for process in processes:
-        process.suspend()
+    os.killpg(running.pid, signal.SIGSTOP)
     if len(finished(folder)) in range(2, N_CONTENTS, 2) and begun(folder):
         return True
-    for process in processes:
-        process.resume()
+    os.killpg(running.pid, signal.SIGCONT)
     return False
 
 
@@ -70,8 +68,9 @@ def killed(tmp_path_factory):
     """Runs folder of an experiment killed amid two workers, its children, finished and begun."""
     folder = tmp_path_factory.mktemp("killed")
     environment = {**os.environ, "QOE_RUNS": str(folder)}
-    running = subprocess.Popen([sys.executable, __file__], env=environment)
-    while running.poll() is None and not stopped_amid(running, folder):
+    running = subprocess.Popen([sys.executable, __file__], env=environment, process_group=0)
+    while not stopped_amid(running, folder):
+        assert running.poll() is None, "it ended before it could be stopped"
         time.sleep(0.01)
     children = psutil.Process(running.pid).children(recursive=True)
     state = finished(folder), begun(folder)
