@@ -42,6 +42,18 @@ def score(predicted, rated, half, scores, min_samples, rounding):
 
 
 @compiled
+def score_each(predicted, rated, half, ends, scores, min_samples, rounding):
+    """`score` each session, which ends where `ends` says; the first that is refused, or -1."""
+    start = 0
+    for i in range(len(ends)):
+        p, r, h = predicted[start : ends[i]], rated[start : ends[i]], half[start : ends[i]]
+        if not score(p, r, h, scores[i], min_samples, rounding):
+            return i
+        start = ends[i]
+    return -1
+
+
+@compiled
 def _varies(values, rounding):
     """What `pairs.is_constant` denies."""
     low, high = values.min(), values.max()

@@ -8,7 +8,7 @@ Clause numbers are those of Rec. ITU-T P.1401 (01/2020).
 import math
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats
 
 from qoe_core import metric_loops
@@ -31,6 +31,7 @@ DIRECTION = {  # 1: higher is better, -1: lower is better; the order is the orde
     "or_full": -1,
 }
 METRICS = tuple(DIRECTION)
+NEEDS_INTERVAL = np.array([name in ("rmse_star", "or_half", "or_full") for name in METRICS])
 
 
 def plcc(predicted: Float[np.ndarray, " n"], rated: Float[np.ndarray, " n"]) -> float:
@@ -170,14 +171,35 @@ def session_scores(
         ValueError: any refusal of the metrics other than `UndefinedCorrelation`.
     """
     half = np.zeros(len(rated)) if ci_half_width is None else ci_half_width
-    scores = np.empty(len(METRICS))
-    # in one compiled pass, refusals included: a table has a million sessions
-    if not metric_loops.score(*_doubles(predicted, rated, half), scores, MIN_SAMPLES, ROUNDING):
-        check_interval(predicted, rated, half)
-        check_length(predicted)
-    found = METRICS if ci_half_width is not None else METRICS[: METRICS.index("rmse_star")]
-    pairs = zip(found, scores.tolist(), strict=False)
-    return {metric: None if math.isnan(value) else value for metric, value in pairs}
+    n = max(map(len, (predicted, rated, half)))  # of unequal ones none is cut
+    (scores,) = scores_of_sessions(predicted, rated, half, np.array([n]))
+    found = zip(
+        METRICS, scores.tolist(), ~NEEDS_INTERVAL | (ci_half_width is not None), strict=True
+    )
+    return {name: None if math.isnan(value) else value for name, value, known in found if known}
+
+
+def scores_of_sessions(
+    predicted: Float[np.ndarray, " n"],
+    rated: Float[np.ndarray, " n"],
+    ci_half_width: Float[np.ndarray, " n"],
+    ends: Int[np.ndarray, " session"],
+) -> Float[np.ndarray, "session metric"]:
+    """`METRICS` of sessions that lie one behind the other, NaN for an undefined correlation.
+
+    In one compiled pass, refusals included: a table has a million sessions.
+
+    Raises:
+        ValueError: the first refusal of `session_scores`.
+    """
+    given = predicted, rated, ci_half_width
+    scores = np.empty((len(ends), len(METRICS)))
+    refused = metric_loops.score_each(*_doubles(*given), ends, scores, MIN_SAMPLES, ROUNDING)
+    if refused >= 0:
+        one = slice(ends[refused - 1] if refused else 0, ends[refused])
+        check_interval(*(values[one] for values in given))
+        check_length(predicted[one])
+    return scores
 
 
 def _root_mean_square(errors: np.ndarray) -> float:

@@ -22,6 +22,7 @@ ONSET_S = 10  # seconds at the start in which the rating slider warms up; scored
 TRACE_MEAN = ", trace mean"  # behind a model's name
 FLAT = 1e-9  # range of trace means, in rating units, below which they say nothing
 SECOND_COLUMNS = ["second", "predicted", "rated", "ci_low", "ci_high", "stalled"]
+NO_SECONDS = {name: np.empty(0, int if name == "second" else float) for name in SECOND_COLUMNS}
 OVERALL_COLUMNS = [*SECOND_COLUMNS[1:5], "label_low", "label_high", "trace_mean"]
 SCORE_COLUMNS = ["dataset", "split", "model", "fold", "seed", "part", "session", "content"]
 
@@ -45,13 +46,11 @@ def fold_tables(
     identity, seconds, wholes = _identity(split, columns), [], []
     for session, prediction in zip(split.sessions, predictions, strict=True):
         if prediction.continuous is not None and scale is not None:
-            seconds.append(_second_columns(session, prediction.continuous, scale))
+            seconds.append((session, prediction.continuous))
         if prediction.overall is not None and overall_scale is not None:
             wholes.append(_overall_columns(session, prediction, overall_scale))
-    rows = np.repeat(np.arange(len(seconds)), [array.shape[1] for array in seconds])
-    per_second = np.concatenate(seconds, axis=1) if seconds else np.empty((6, 0))
-    every_second = dict(zip(SECOND_COLUMNS, per_second, strict=True))
-    every_second["second"] = every_second["second"].astype(int)
+    rows = np.repeat(np.arange(len(seconds)), [len(predicted) for _, predicted in seconds])
+    every_second = _second_columns(seconds, scale) if seconds else NO_SECONDS
     whole = pd.DataFrame(wholes, columns=OVERALL_COLUMNS)
     overall_table = _beside(identity.iloc[: len(wholes)], whole)
     repeated = {name: column.array.take(rows) for name, column in identity.items()}
@@ -103,37 +102,50 @@ def session_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     `from_second` is 0 (all seconds) or ONSET_S; a session too short for the second has no such
     row. An undefined correlation is NaN; metrics that need a CI have no row without one.
     """
-    if predictions.empty:
+    groups = predictions.groupby(["part", "session"], sort=False, observed=True).indices.values()
+    pieces = [
+        (indices[start:], start)
+        for indices in groups
+        for start in (0, ONSET_S)
+        if len(indices) - start >= MIN_SAMPLES
+    ]
+    if not pieces:
         return pd.DataFrame(columns=[*SCORE_COLUMNS, "from_second", "metric", "value"])
-    arrays = predictions[["predicted", "rated", "ci_low", "ci_high"]].to_numpy()
-    rows, starts, names, values = [], [], [], []
-    for indices in predictions.groupby(
-        ["part", "session"], sort=False, observed=True
-    ).indices.values():
-        for start in (0, ONSET_S):
-            if len(indices) - start < MIN_SAMPLES:
-                continue
-            predicted, rated, low, high = arrays[indices[start:]].T
-            half_width = None if np.isnan(low).any() else (high - low) / 2
-            scores = metrics.session_scores(predicted, rated, half_width)
-            rows += [indices[0]] * len(scores)
-            starts += [start] * len(scores)
-            names += scores
-            values += scores.values()
-    numbers = {"from_second": starts, "metric": names, "value": np.array(values, float)}
-    identity = predictions[SCORE_COLUMNS].iloc[rows]
+    seconds, starts = zip(*pieces, strict=True)
+    lengths = [len(indices) for indices in seconds]
+    ends = np.cumsum(lengths)
+    labels = predictions[["predicted", "rated", "ci_low", "ci_high"]].to_numpy()
+    predicted, rated, low, high = labels[np.concatenate(seconds)].T
+    bare = np.logical_or.reduceat(np.isnan(low), ends - lengths)  # sessions without a CI
+    half_width = np.where(np.repeat(bare, lengths), 0.0, (high - low) / 2)
+    values = metrics.scores_of_sessions(predicted, rated, half_width, ends)
+    piece, metric = np.nonzero(~(bare[:, None] & metrics.NEEDS_INTERVAL))
+    numbers = {
+        "from_second": np.array(starts)[piece],
+        "metric": np.array(metrics.METRICS)[metric],
+        "value": values[piece, metric],
+    }
+    firsts = np.array([indices[0] for indices in seconds])
+    identity = predictions[SCORE_COLUMNS].iloc[firsts[piece]]
     return _beside(identity, pd.DataFrame(numbers))
 
 
 def _second_columns(
-    session: Session, predicted: Float[np.ndarray, " time"], scale: LabelScale
-) -> Float[np.ndarray, "column time"]:
-    """SECOND_COLUMNS of one session."""
-    low, high = np.full((2, session.n_seconds), np.nan)
-    if session.rated_ci is not None:
-        low, high = scale.scale(session.rated_ci).T
-    labels = (scale.scale(predicted), scale.scale(session.rated), low, high)
-    return np.stack([np.arange(session.n_seconds), *labels, session.stalled])
+    predicted: Sequence[tuple[Session, Float[np.ndarray, " _"]]], scale: LabelScale
+) -> dict[str, np.ndarray]:
+    """SECOND_COLUMNS of all sessions, one below the other."""
+    sessions = [session for session, _ in predicted]
+    unknown = [np.full((session.n_seconds, 2), np.nan) for session in sessions]
+    bounds = [
+        nothing if session.rated_ci is None else session.rated_ci
+        for session, nothing in zip(sessions, unknown, strict=True)
+    ]
+    ratings = [[trace for _, trace in predicted], [session.rated for session in sessions], bounds]
+    said, rated, bounds = (scale.scale(np.concatenate(of_all)) for of_all in ratings)
+    seconds = np.concatenate([np.arange(len(nothing)) for nothing in unknown])
+    stalled = np.concatenate([session.stalled for session in sessions]).astype(float)
+    columns = seconds, said, rated, *bounds.T, stalled
+    return dict(zip(SECOND_COLUMNS, columns, strict=True))
 
 
 def _overall_columns(

@@ -218,6 +218,31 @@ def test_session_scores_do_not_hide_a_diverged_model():
         metrics.session_scores(np.array([np.nan, 1.0, 2.0]), np.arange(3.0))
 
 
+@pytest.mark.parametrize("lengths", [(4, 3, 3), (3, 4, 3), (3, 3, 4)])
+def test_session_scores_cut_nothing_that_is_longer(lengths):
+    with pytest.raises(ValueError, match="expected as many"):
+        inspect.unwrap(metrics.session_scores)(*map(np.ones, lengths))
+
+
+def test_scores_of_sessions_one_behind_the_other_are_those_of_each():
+    values, ends = np.random.default_rng(0).normal(size=(3, 21)).round(1), np.array([5, 8, 21])
+    values[0, 5:8] = 1.0  # has no correlation
+    predicted, rated, half = values[0], values[1], abs(values[2])
+    scores = metrics.scores_of_sessions(predicted, rated, half, ends)
+    for one, row in zip(
+        np.split(np.stack([predicted, rated, half]), ends[:-1], 1), scores, strict=True
+    ):
+        expected = [np.nan if v is None else v for v in metrics.session_scores(*one).values()]
+        assert row.tolist() == pytest.approx(expected, abs=0, nan_ok=True)
+
+
+def test_scores_of_sessions_name_what_is_refused_of_any_of_them():
+    half = np.ones(7)
+    half[4] = -1.0
+    with pytest.raises(ValueError, match=r"^ci_half_width\[1\] is -1.0"):
+        metrics.scores_of_sessions(np.arange(7.0), np.ones(7), half, np.array([3, 7]))
+
+
 def test_correlations_are_higher_better_and_errors_lower_better():
     perfect, poor = np.arange(5.0), np.array([2.0, 0.0, 9.0, 1.0, 3.0])
     good = metrics.session_scores(perfect, np.arange(5.0), np.full(5, 0.1))

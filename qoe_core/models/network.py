@@ -19,7 +19,7 @@ from qoe_core.batches import Example, collate
 from qoe_core.extraction import VideoConfig
 from qoe_core.inputs import FeatureConfig, features, frame_weights, restored
 from qoe_core.models.interface import Prediction, training_ratings
-from qoe_core.qos import LabelScale, Scaling
+from qoe_core.qos import LabelScale, Rating, Scaling
 from qoe_core.session import Session
 from qoe_core.train_config import TrainConfig
 
@@ -115,19 +115,25 @@ class Examples(Sequence[Example]):
 
     def __getitem__(self, place: int) -> Example:
         """The example of the session at this place."""
-        session = self.sessions[place]
-        rated = np.full(session.n_seconds, np.nan)
-        if self.continuous is not None and session.rated is not None:
-            rated = self.continuous.scale(session.rated)
-        score = np.nan
-        if self.overall is not None and session.overall is not None:
-            score = self.overall.scale(session.overall)
-        seen = self.scaling(features(session, self.inputs, self.folder))
-        return Example(
-            inputs=torch.tensor(seen, dtype=torch.float32),
-            rated=torch.tensor(rated, dtype=torch.float32),
-            overall=torch.tensor(score, dtype=torch.float32),
-        )
+        return self._made([self.sessions[place]])[0]
+
+    def at_once(self) -> list[Example]:
+        """All of them, parts of one table: several times as fast as one by one."""
+        return self._made(self.sessions) if self.sessions else []
+
+    def _made(self, sessions: Sequence[Session]) -> list[Example]:
+        lengths = [session.n_seconds for session in sessions]
+        seen = [features(session, self.inputs, self.folder) for session in sessions]
+        rated = [_label(self.continuous, s.rated, np.full(s.n_seconds, np.nan)) for s in sessions]
+        overall = [_label(self.overall, session.overall, np.nan) for session in sessions]
+        tables = self.scaling(np.concatenate(seen)), np.concatenate(rated), np.array(overall)
+        inputs, labels, scores = (torch.tensor(table, dtype=torch.float32) for table in tables)
+        parts = inputs.split(lengths), labels.split(lengths), scores
+        return [Example(inputs=i, rated=r, overall=o) for i, r, o in zip(*parts, strict=True)]
+
+
+def _label(scale: LabelScale | None, rating: Rating | None, nothing: Rating) -> Rating:
+    return nothing if scale is None or rating is None else scale.scale(rating)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +153,7 @@ class FittedNetwork:
         """
         scales = self.scaling, self.continuous, self.overall
         made = Examples(sessions, self.inputs, *scales, paths.STORE)
-        return list(made) if self.inputs.frames is None else made
+        return made.at_once() if self.inputs.frames is None else made
 
     def predict(self, session: Session) -> Prediction:
         """Scores of one session."""
