@@ -180,9 +180,9 @@ def session_scores(
 
 
 def scores_of_sessions(
-    predicted: Float[np.ndarray, " n"],
-    rated: Float[np.ndarray, " n"],
-    ci_half_width: Float[np.ndarray, " n"],
+    predicted: Float[np.ndarray, " _"],
+    rated: Float[np.ndarray, " _"],
+    ci_half_width: Float[np.ndarray, " _"],
     ends: Int[np.ndarray, " session"],
 ) -> Float[np.ndarray, "session metric"]:
     """`METRICS` of sessions that lie one behind the other, NaN for an undefined correlation.
