@@ -154,16 +154,17 @@ class _Training:
             self.stored = time.monotonic()
 
     def _show(self, active: Sequence[bool]) -> None:
-        if self.boards:
+        goes_on, config = self.active, dataclasses.asdict(self.config)
+        shown = [i for i in self.boards if active[i]]
+        rows = {i: self.progress.rows[i] for i in shown}
+        best = {i: None if goes_on[i] else rows[i][self.progress.best_epoch[i] - 1] for i in shown}
+        if any(watching.looks(len(rows[i]), best[i]) for i in shown):
             self.networks.write_back()
-        for i, board in self.boards.items():
-            run, rows = self.runs[i], self.progress.rows[i]
-            if active[i]:
-                settings = dataclasses.asdict(self.config)
-                settings |= {"seed": run.seed, "n_train": len(run.train)}
-                looked = run.module, run.validation or run.train
-                best = None if self.active[i] else rows[self.progress.best_epoch[i] - 1]
-                watching.show(board, *looked, settings, rows, best)
+        for i in shown:
+            run = self.runs[i]
+            settings = config | {"seed": run.seed, "n_train": len(run.train)}
+            looked = run.module, run.validation or run.train
+            watching.show(self.boards[i], *looked, settings, rows[i], best[i])
 
     def finish(self) -> None:
         """Leave the modules with their best weights."""

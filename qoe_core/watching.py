@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
@@ -36,6 +37,11 @@ def opened(folder: Path, epoch: int) -> SummaryWriter:
     return SummaryWriter(folder, purge_step=epoch + 1)
 
 
+def looks(step: int, kept: Mapping[str, int | float] | None) -> bool:
+    """Whether `show` draws what the module looks at, with the weights that it then has."""
+    return kept is not None or step % WATCH_EVERY == 0
+
+
 def show(
     board: SummaryWriter,
     module: nn.Module,
@@ -50,12 +56,13 @@ def show(
     peak memory (MB) since training began is a curve too.
     """
     step = len(rows)
-    for name, value in rows[-1].items():
-        if name != "epoch":  # counts from 0, a step from 1
-            board.add_scalar(name, value, step)
+    curves = {name: value for name, value in rows[-1].items() if name != "epoch"}
     if next(module.parameters()).is_cuda:
-        board.add_scalar("peak_memory_mb", torch.cuda.max_memory_allocated() / 2**20, step)
-    if kept is not None or step % WATCH_EVERY == 0:
+        curves["peak_memory_mb"] = torch.cuda.max_memory_allocated() / 2**20
+    # in one event: SummaryWriter.add_scalar makes one of each, which takes five times as long
+    points = [Summary.Value(tag=name, simple_value=value) for name, value in curves.items()]
+    board.file_writer.add_summary(Summary(value=points), step)
+    if looks(step, kept):
         show_attention(board, module, examples, step)
     if kept is not None:
         show_settings(board, module, settings, kept, step)
