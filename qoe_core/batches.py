@@ -55,14 +55,15 @@ def collate(examples: Sequence[Example]) -> Batch:
             f"example {lengths.index(0)} of {len(lengths)} has no second, expected at least one in "
             "each; is a session empty?"
         )
-    pad = torch.nn.utils.rnn.pad_sequence
-    rated = pad([e.rated for e in examples], batch_first=True, padding_value=torch.nan)
-    return Batch(
-        inputs=pad([e.inputs for e in examples], batch_first=True),
-        valid=torch.arange(rated.shape[1]) < torch.tensor(lengths)[:, None],
-        rated=rated,
-        overall=torch.stack([e.overall for e in examples]),
-    )
+    valid = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    sample = examples[0]
+    inputs = sample.inputs.new_zeros(*valid.shape, sample.inputs.shape[1])
+    rated = sample.rated.new_full(valid.shape, torch.nan)
+    # at once, since there may be hundreds: torch's pad_sequence copies one after the other
+    inputs.masked_scatter_(valid.unsqueeze(-1), torch.cat([e.inputs for e in examples]))
+    rated.masked_scatter_(valid, torch.cat([e.rated for e in examples]))
+    overall = torch.stack([e.overall for e in examples])
+    return Batch(inputs=inputs, valid=valid, rated=rated, overall=overall)
 
 
 def stack(groups: Sequence[Sequence[Example]]) -> Batch:

@@ -46,8 +46,10 @@ def train(
     seen, norms = [], []
     networks.train(True)
     for step, examples in zip(steps, loader.epoch(steps), strict=True):
-        noisy = [_noisy(e, config.noise, drawn) for e, drawn in zip(examples, draws, strict=True)]
-        added = _sums(networks, stack(noisy).to(networks.weights.device), config)
+        batch = stack(examples)
+        if config.noise:
+            batch.inputs.add_(_drawn(batch, examples, draws), alpha=config.noise)
+        added = _sums(networks, batch.to(networks.weights.device), config)
         loss = losses.means(added, config.loss)["loss"].sum()
         (gradient,) = torch.autograd.grad(loss, networks.weights)
         gradient, norm = clipped(gradient, config.clip_norm)
@@ -104,13 +106,19 @@ def _batches(
     return in_turn(torch.randperm(len(lengths), generator=drawn).tolist(), config.batch_size)
 
 
-def _noisy(examples: Sequence[Example], noise: float, drawn: torch.Generator) -> Sequence[Example]:
-    if not noise or not examples:
-        return examples
-    inputs = torch.cat([example.inputs for example in examples])
-    moved = inputs + noise * torch.randn(inputs.shape, generator=drawn)
-    parts = zip(examples, moved.split([len(e.rated) for e in examples]), strict=True)
-    return [Example(inputs=noisy, rated=e.rated, overall=e.overall) for e, noisy in parts]
+def _drawn(
+    batch: Batch, examples: Sequence[Sequence[Example]], draws: Sequence[torch.Generator]
+) -> Float[Tensor, "run batch time feat"]:
+    """Normal noise on every second of the examples; what fills up a smaller batch draws none."""
+    n_feat = batch.inputs.shape[-1]
+    drawn = [
+        torch.randn(sum(len(e.rated) for e in of_one), n_feat, generator=generator)
+        for of_one, generator in zip(examples, draws, strict=True)
+    ]
+    counts = torch.tensor([len(of_one) for of_one in examples])
+    given = torch.arange(batch.valid.shape[1]) < counts[:, None]
+    places = batch.valid & given.unsqueeze(-1)
+    return torch.zeros_like(batch.inputs).masked_scatter_(places.unsqueeze(-1), torch.cat(drawn))
 
 
 def _rate(config: TrainConfig, epoch: int, n_done: int, n_steps: int) -> float:
