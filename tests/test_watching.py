@@ -59,6 +59,20 @@ def test_the_first_example_is_drawn_with_brightness_of_the_root(examples, tmp_pa
     np.testing.assert_allclose(drawn, 255 * np.sqrt(weights), atol=1)
 
 
+def test_what_is_drawn_is_drawn_with_the_weights_of_its_epoch(examples, tmp_path):
+    class Weighing(Recurrent):
+        def attention(self, inputs, valid):
+            return {"bias": torch.sigmoid(self.heads.continuous.bias).expand(len(inputs), 2, 2)}
+
+    untrained = Weighing(3, RecurrentConfig(hidden=8))
+    untrained.heads.continuous.bias.data.zero_()
+    fit(untrained, examples, [], dataclasses.replace(CONFIG, learning_rate=0.1), 0, tmp_path)
+    first, last = (picture(image)[0, 0] for image in read(tmp_path).Images("attention/bias"))
+    now = 255 * untrained.heads.continuous.bias.sigmoid().sqrt().item()
+    assert last == pytest.approx(now, abs=1)
+    assert abs(first - 255 * 0.5**0.5) > 3
+
+
 def test_a_module_that_cannot_say_where_it_looks_has_no_images(examples, tmp_path):
     trained(examples, tmp_path, make=Recurrent)
     assert read(tmp_path).Tags()["images"] == []
