@@ -213,3 +213,28 @@ def test_sessions_without_continuous_ratings_have_no_continuous_validation_score
     whole = [Example(e.inputs, e.rated * math.nan, e.overall) for e in examples]
     history = fit(gru(), whole[:7], whole[7:], SHORT, seed=0)
     assert not [name for name in history if name.startswith("metrics/")]
+
+
+class Listening(Level):
+    """Keeps what it is given, in training and in evaluation."""
+
+    def __init__(self):
+        super().__init__()
+        self.given = {True: [], False: []}
+
+    def __deepcopy__(self, memo):
+        return self  # what is trained is a copy, which nobody could ask
+
+    def forward(self, inputs, valid):
+        self.given[self.training].append((inputs.clone(), valid))
+        return super().forward(inputs, valid)
+
+
+def test_every_second_in_training_has_noise_and_nothing_else_has(examples):
+    listening, sessions = Listening(), [replace(e, inputs=e.inputs * 0) for e in examples * 20]
+    fit(listening, sessions[:-4], sessions[-4:], replace(SHORT, n_epochs=1, noise=0.2), seed=0)
+    heard = torch.cat([inputs[valid] for inputs, valid in listening.given[True]])
+    assert heard.std(0).tolist() == pytest.approx([0.2] * 3, rel=0.1)
+    assert heard.mean(0).tolist() == pytest.approx([0.0] * 3, abs=0.02)
+    assert not any(inputs[~valid].any() for inputs, valid in listening.given[True])
+    assert not any(inputs.any() for inputs, _ in listening.given[False])
