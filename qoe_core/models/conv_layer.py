@@ -1,9 +1,10 @@
 """A causal convolution over seconds with SELU and a residual, on a CPU in single precision.
 
-Axes: run = networks, batch = sessions, time = seconds, channel = filters, also those before it;
-column = channels of all seconds that a second sees. The sessions of one network stay in the cache,
-where torch writes each of seven intermediate results of all networks to memory. The formulas are
-those of `tcn.TCN`; tests compare both.
+Axes: run = networks, batch = sessions, time = seconds, channel = filters, also those before it. All
+seconds are multiplied with the weights of each place in the kernel, and the products are added
+where they are seen, so that nothing is copied side by side first. The sessions of one network stay
+in the cache, where torch writes each of seven intermediate results of all networks to memory. The
+formulas are those of `tcn.TCN`; tests compare both.
 """
 
 import numpy as np
@@ -25,9 +26,8 @@ def states(
     dilation: int,
 ) -> Float[Tensor, "batch time channel"]:
     """`inputs` + selu(convolution of `inputs`), in which second t sees 0..t."""
-    # kernel and channels before the convolution first, as the columns have them
-    columns = weights.permute(2, 1, 0).flatten(0, 1)
-    given = (tensor.unsqueeze(0) for tensor in (inputs, columns, bias))
+    # a matrix from the channels before to those behind for each place in the kernel
+    given = (tensor.unsqueeze(0) for tensor in (inputs, weights.permute(2, 1, 0), bias))
     return _Layer.apply(*given, dilation)[0].squeeze(0)
 
 
@@ -51,8 +51,9 @@ class _Layer(torch.autograd.Function):
     def backward(ctx, d_result, _):
         inputs, weights, added = ctx.saved_tensors
         d_inputs, d_weights = inputs.new_empty(inputs.shape), weights.new_empty(weights.shape)
-        d_bias = weights.new_zeros(len(weights), weights.shape[2])
-        given = d_inputs, d_weights, d_bias, d_result, added, inputs, weights
+        d_bias = weights.new_zeros(len(weights), weights.shape[3])
+        back = weights.transpose(2, 3)
+        given = d_inputs, d_weights, d_bias, d_result, added, inputs, back
         _convolve_back(*kernels.arrays(*given), ctx.dilation)
         return d_inputs, d_weights, d_bias, None
 
@@ -64,64 +65,67 @@ class _Layer(torch.autograd.Function):
         )
 
 
-@inlined
-def _fill(columns, states, dilation):
-    """What each second sees, the earliest first; 0 before the start of a session."""
-    n_seconds, n = states.shape[1:]
-    n_kernel = columns.shape[2] // n
-    for b, k in np.ndindex((len(states), n_kernel)):
-        past = dilation * (n_kernel - 1 - k)
-        columns[b, :past, k * n : (k + 1) * n] = F(0)
-        for t in range(past, n_seconds):
-            for c in range(n):
-                columns[b, t, k * n + c] = states[b, t - past, c]
-
-
 @compiled
 def _convolve(result, added, inputs, weights, bias, dilation):
-    """The result, and what is added to the inputs; `weights` are [run column channel]."""
+    """The result, and what is added to the inputs; `weights` are [run kernel before after]."""
     n_sessions, n_seconds, n = inputs.shape[1:]
-    columns = np.empty((n_sessions, n_seconds, weights.shape[1]), F)
+    last = weights.shape[1] - 1  # of the kernel, which sees the second itself
+    products = np.empty((last + 1, n_sessions, n_seconds, n), F)
     for run in range(len(inputs)):
-        _fill(columns, inputs[run], dilation)
-        rows = added[run].reshape(-1, n)
-        np.dot(columns.reshape(-1, weights.shape[1]), weights[run], rows)
-        before, after = inputs[run].reshape(-1, n), result[run].reshape(-1, n)
-        for row in range(len(rows)):
-            for c in range(n):
-                x = rows[row, c] + bias[run, c]
-                rows[row, c] = SCALE * max(x, F(0)) + FLOOR * (exp(min(x, F(0))) - ONE)
-                after[row, c] = before[row, c] + rows[row, c]
-
-
-@compiled
-def _convolve_back(d_inputs, d_weights, d_bias, d_result, added, inputs, weights, dilation):
-    """All gradients; those of the bias are added to what is there."""
-    n_sessions, n_seconds, n = inputs.shape[1:]
-    n_columns = weights.shape[1]
-    columns = np.empty((n_sessions, n_seconds, n_columns), F)
-    flat, d = columns.reshape(-1, n_columns), np.empty((n_sessions * n_seconds, n), F)
-    for run in range(len(inputs)):
-        _fill(columns, inputs[run], dilation)
-        above, selu = d_result[run].reshape(-1, n), added[run].reshape(-1, n)
-        for row in range(len(d)):
-            for c in range(n):
-                slope = SCALE if selu[row, c] > F(0) else selu[row, c] + FLOOR
-                d[row, c] = above[row, c] * slope
-                d_bias[run, c] += d[row, c]
-        np.dot(flat.T, d, d_weights[run])
-        np.dot(d, weights[run].T, flat)
-        d_inputs[run] = d_result[run]
-        _give_back(d_inputs[run], columns, dilation)
+        for k in range(last + 1):
+            np.dot(inputs[run].reshape(-1, n), weights[run, k], products[k].reshape(-1, n))
+        for b in range(n_sessions):
+            _add_bias(added[run, b], products[last, b], bias[run])
+            total = added[run, b].reshape(-1)
+            for k in range(last):
+                later, product = total[dilation * (last - k) * n :], products[k, b].reshape(-1)
+                for i in range(len(later)):
+                    later[i] += product[i]
+            before, after = inputs[run, b].reshape(-1), result[run, b].reshape(-1)
+            for i in range(len(total)):
+                x = total[i]
+                total[i] = SCALE * max(x, F(0)) + FLOOR * (exp(min(x, F(0))) - ONE)
+                after[i] = before[i] + total[i]
 
 
 @inlined
-def _give_back(d_states, d_columns, dilation):
-    """Add the gradient of what each second sees to that of the second it comes from."""
-    n_seconds, n = d_states.shape[1:]
-    n_kernel = d_columns.shape[2] // n
-    for b, k in np.ndindex((len(d_states), n_kernel)):
-        past = dilation * (n_kernel - 1 - k)
-        for t in range(past, n_seconds):
-            for c in range(n):
-                d_states[b, t - past, c] += d_columns[b, t, k * n + c]
+def _add_bias(sums, products, bias):
+    for t in range(len(sums)):
+        for c in range(len(bias)):
+            sums[t, c] = products[t, c] + bias[c]
+
+
+@compiled
+def _convolve_back(d_inputs, d_weights, d_bias, d_result, added, inputs, back, dilation):
+    """All gradients, that of the bias added to what is there; `back` are the turned weights."""
+    n_sessions, n_seconds, n = inputs.shape[1:]
+    last = back.shape[1] - 1
+    d = np.empty((last + 1, n_sessions, n_seconds, n), F)  # of the products, each at its second
+    product = np.empty((n_sessions * n_seconds, n), F)
+    for run in range(len(inputs)):
+        for b in range(n_sessions):
+            _slopes(d[last, b], d_bias[run], d_result[run, b], added[run, b])
+            now = d[last, b].reshape(-1)
+            for k in range(last):
+                later, earlier = now[dilation * (last - k) * n :], d[k, b].reshape(-1)
+                for i in range(len(later)):
+                    earlier[i] = later[i]
+                for i in range(len(later), len(now)):
+                    earlier[i] = F(0)
+        total, given = d_inputs[run].reshape(-1), product.reshape(-1)
+        total[:] = d_result[run].reshape(-1)
+        for k in range(last + 1):
+            np.dot(inputs[run].reshape(-1, n).T, d[k].reshape(-1, n), d_weights[run, k])
+            np.dot(d[k].reshape(-1, n), back[run, k], product)
+            for i in range(len(total)):
+                total[i] += given[i]
+
+
+@inlined
+def _slopes(d, d_bias, d_result, added):
+    """Gradient of what SELU was given, also added to that of the bias."""
+    for t in range(len(d)):
+        for c in range(d.shape[1]):
+            slope = SCALE if added[t, c] > F(0) else added[t, c] + FLOOR
+            d[t, c] = d_result[t, c] * slope
+            d_bias[c] += d[t, c]
