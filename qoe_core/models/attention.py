@@ -12,15 +12,12 @@ CPU, and tables of pairs are changed in place; see `kernels` for what is compile
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from qoe_core import kernels
-from qoe_core.kernels import LEAST, ONE, F, add_product, compiled, exp, inlined
-
-NEGLIGIBLE = F(-80)  # a score so far below the highest has no weight; its share would lose digits
+from qoe_core.models import attention_loops
 
 
 class Seen(NamedTuple):
@@ -147,7 +144,9 @@ class _CompiledMixed(_Mixed):
         heads = [tensor.flatten(0, -3) for tensor in (asked, keys, values)]
         mixed = asked.new_empty(heads[0].shape)
         weights = asked.new_empty(len(mixed), queries.shape[-1], keys.shape[-1])
-        _attend(*kernels.arrays(*heads, _of_heads(bias, queries, keys), mixed, weights))
+        attention_loops.attend(
+            *kernels.arrays(*heads, _of_heads(bias, queries, keys), mixed, weights)
+        )
         return mixed.view(queries.shape), weights.unflatten(0, queries.shape[:-2])
 
     @staticmethod
@@ -163,7 +162,7 @@ class _CompiledMixed(_Mixed):
         heads = [tensor.flatten(0, -3) for tensor in given]
         d = [tensor.new_empty(tensor.shape) for tensor in heads[1:4]]
         biases = _of_heads(bias, queries, keys)
-        _attend_back(*kernels.arrays(*d, *heads[:4], biases, heads[4]))
+        attention_loops.attend_back(*kernels.arrays(*d, *heads[:4], biases, heads[4]))
         d_queries, d_keys, d_values = (x.unflatten(0, queries.shape[:-2]) for x in d)
         return d_queries * scale, d_keys, d_values, None, None
 
@@ -175,76 +174,3 @@ def _of_heads(bias: Tensor | None, queries: Tensor, keys: Tensor) -> Float[Tenso
     if bias.shape[:-3].numel() > 1:
         bias = bias.expand(*queries.shape[:-2], *bias.shape[-2:])
     return bias.flatten(0, -3)
-
-
-@inlined
-def _ends(bias):
-    """One behind the last key that each query may look at."""
-    found = np.empty(bias.shape[:2], np.int64)
-    for n, query in np.ndindex(found.shape):
-        end = bias.shape[2]
-        while end > 1 and bias[n, query, end - 1] == -np.inf:
-            end -= 1
-        found[n, query] = end
-    return found
-
-
-@compiled
-def _attend(queries, keys, values, bias, mixed, weights):
-    """Mixed values and weights of heads [head size position]; heads take the biases in turn."""
-    size = queries.shape[1]
-    reach, asked = _ends(bias), np.empty(size, F)
-    for n, query in np.ndindex((len(queries), queries.shape[2])):
-        of_head = n % len(bias)
-        end = reach[of_head, query]
-        weights[n, query, end:] = F(0)
-        row, added = weights[n, query, :end], bias[of_head, query, :end]
-        most, total = LEAST, F(0)
-        for c in range(size):
-            asked[c] = queries[n, c, query]
-        for key in range(end):
-            row[key] = added[key]
-        add_product(row, asked, keys[n])
-        for key in range(end):
-            most = row[key] if row[key] > most else most
-        for key in range(end):
-            below = row[key] - most
-            row[key] = F(0) if below < NEGLIGIBLE else exp(below)
-            total += row[key]
-        share = ONE / total
-        for key in range(end):
-            row[key] *= share
-        for c in range(size):
-            value, total = values[n, c], F(0)
-            for key in range(end):
-                total += row[key] * value[key]
-            mixed[n, c, query] = total
-
-
-@compiled
-def _attend_back(d_queries, d_keys, d_values, d_mixed, queries, keys, values, bias, weights):
-    """Gradients of queries, keys and values."""
-    size = queries.shape[1]
-    reach, above, of_scores = _ends(bias), np.empty(size, F), np.empty(keys.shape[2], F)
-    for n, query in np.ndindex((len(queries), queries.shape[2])):
-        if query == 0:
-            d_keys[n], d_values[n] = F(0), F(0)
-        end = reach[n % len(bias), query]
-        row, d, mean = weights[n, query, :end], of_scores[:end], F(0)
-        for c in range(size):
-            above[c] = d_mixed[n, c, query]
-        for key in range(end):
-            d[key] = F(0)
-        add_product(d, above, values[n])
-        for key in range(end):
-            mean += d[key] * row[key]
-        for key in range(end):
-            d[key] = (d[key] - mean) * row[key]
-        for c in range(size):
-            of_key, of_value, key_row = d_keys[n, c], d_values[n, c], keys[n, c]
-            asked, up, total = queries[n, c, query], above[c], F(0)
-            for key in range(end):
-                total += d[key] * key_row[key]
-                of_key[key] += asked * d[key]
-                of_value[key] += up * row[key]
-            d_queries[n, c, query] = total
