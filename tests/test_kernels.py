@@ -7,8 +7,10 @@ import torch
 from qoe_core import kernels
 from qoe_core.models.attention import Attention
 from qoe_core.models.cross_feature import CrossFeature
-from qoe_core.models.recurrent import Layer
+from qoe_core.models.recurrent import COMPILED, Layer
 
+COMPILED_CELLS = pytest.mark.parametrize("cell", COMPILED)
+SPREAD = {"lstm": 1.0, "gru": 0.3}  # a GRU of larger weights is chaotic: torch's is as far off
 CLOSE = {"rtol": 1e-5, "atol": 3e-6}
 CAUSAL = torch.full((9, 9), -torch.inf).triu(1)
 BIASES = {
@@ -83,22 +85,25 @@ def layer_states(layer):
     return found
 
 
+@COMPILED_CELLS
 @pytest.mark.parametrize("hidden", [1, 5, 8, 22])
 @pytest.mark.parametrize("window", [None, 1, 4])
 @pytest.mark.parametrize("n_feat", [1, 9])
-def test_a_layer_of_lstm_is_that_of_torch(hidden, window, n_feat):
-    layer = Layer(n_feat, hidden, "lstm", window)
-    weights = [torch.randn_like(weights) for weights in layer.parameters()]
+def test_a_layer_of_states_is_that_of_torch(cell, hidden, window, n_feat):
+    layer = Layer(n_feat, hidden, cell, window)
+    weights = [torch.randn_like(weights) * SPREAD[cell] for weights in layer.parameters()]
     same_in_both_precisions(layer_states(layer), torch.randn(3, 9, n_feat), *weights)
 
 
-def test_a_layer_of_lstm_takes_sessions_of_one_second():
-    layer = Layer(2, 3, "lstm")
+@COMPILED_CELLS
+def test_a_layer_of_states_takes_sessions_of_one_second(cell):
+    layer = Layer(2, 3, cell)
     same_in_both_precisions(layer_states(layer), torch.randn(2, 1, 2), *layer.parameters())
 
 
-def test_lstms_of_several_networks_are_each_its_own():
-    layers = [Layer(3, 5, "lstm", window=4) for _ in range(4)]
+@COMPILED_CELLS
+def test_layers_of_several_networks_are_each_its_own(cell):
+    layers = [Layer(3, 5, cell, window=4) for _ in range(4)]
     rows = [torch.stack(weights) for weights in zip(*(x.parameters() for x in layers), strict=True)]
     inputs, function = torch.randn(4, 2, 9, 3), layer_states(layers[0])
     found = results_and_gradients(torch.vmap(function), inputs, *rows)
@@ -122,6 +127,18 @@ def test_attention_is_that_of_torch(bias, width):
         return torch.func.functional_call(block, named, (inputs, added))[0]
 
     same_in_both_precisions(mixed, torch.randn(2, 9, width), *block.parameters())
+
+
+@pytest.mark.parametrize("n_seconds", [8, 17, 24])
+def test_attention_over_many_seconds_is_that_of_torch(n_seconds):
+    block = Attention(12, 3, dropout=0.0)
+    bias = torch.full((1, 1, n_seconds, n_seconds), -torch.inf).triu(1)
+
+    def mixed(inputs, *weights):
+        named = dict(zip(dict(block.named_parameters()), weights, strict=True))
+        return torch.func.functional_call(block, named, (inputs, bias.to(inputs.dtype)))[0]
+
+    same_in_both_precisions(mixed, torch.randn(2, n_seconds, 12), *block.parameters())
 
 
 @pytest.mark.parametrize("bias", BIASES)

@@ -35,7 +35,8 @@ def attend(queries, keys, values, bias, mixed, weights):
             end = reach[of_head, query]
             row, added = table[query, :end], bias[of_head, query, :end]
             for key in range(end):
-                row[key] += added[key]
+                # not their sum where a key is forbidden, since its score may be no number
+                row[key] = added[key] if added[key] == -np.inf else row[key] + added[key]
             most[query] = _highest(row, eight)
         for query in range(len(table)):
             row, highest, added = table[query, : reach[of_head, query]], most[query], F(0)
@@ -50,7 +51,20 @@ def attend(queries, keys, values, bias, mixed, weights):
                 row[key] *= share
             for key in range(end, len(row)):
                 row[key] = F(0)
-        np.dot(values[n], table.T, mixed[n])
+        if np.isfinite(values[n].sum()):
+            np.dot(values[n], table.T, mixed[n])
+        else:
+            _mix(values[n], table, reach[of_head], mixed[n])
+
+
+@inlined
+def _mix(values, table, ends, mixed):
+    """Mixed values, where those that a query may not look at may be no numbers."""
+    for c, query in np.ndindex(mixed.shape):
+        mixed[c, query] = F(0)
+        for key in range(ends[query]):
+            if table[query, key] != F(0):
+                mixed[c, query] += table[query, key] * values[c, key]
 
 
 @inlined

@@ -69,7 +69,7 @@ class _Layer(torch.autograd.Function):
 def _convolve(result, added, inputs, weights, bias, dilation):
     """The result, and what is added to the inputs; `weights` are [run kernel before after]."""
     n_sessions, n_seconds, n = inputs.shape[1:]
-    last = weights.shape[1] - 1  # of the kernel, which sees the second itself
+    last = weights.shape[1] - 1  # place in the kernel, that of the second itself
     products = np.empty((last + 1, n_sessions, n_seconds, n), F)
     for run in range(len(inputs)):
         for k in range(last + 1):
