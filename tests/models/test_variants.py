@@ -168,11 +168,11 @@ def test_the_paper_keeps_its_width():
 @pytest.mark.parametrize(
     ("name", "changes", "decay"),
     [
-        *((OURS, {}, 1.0), (f"{OURS}-without_gate-qos-ensemble", {}, 1.0), ("gru", {}, 1e-2)),
+        *((OURS, {}, 0.3), (f"{OURS}-without_gate-qos-ensemble", {}, 0.3), ("gru", {}, 1e-2)),
         *((OURS, {"weight_decay": 0.5}, 0.5), ("gru", {"weight_decay": 0.5}, 0.5)),
         (OURS, {"weight_decay": 0.0}, 0.0),
-        (OURS, {"training": TrainConfig(weight_decay=0.3)}, 1.0),
-        ("gru", {"training": TrainConfig(weight_decay=0.3)}, 0.3),
+        (OURS, {"training": TrainConfig(weight_decay=0.7)}, 0.3),
+        ("gru", {"training": TrainConfig(weight_decay=0.7)}, 0.7),
         (f"{OURS}-paper", {}, 1e-2),
     ],
 )
@@ -181,7 +181,7 @@ def test_a_row_has_its_own_weight_decay(name, changes, decay):
 
 
 def test_the_recipe_of_a_row_is_otherwise_the_one_asked_for():
-    asked = TrainConfig(n_epochs=3, noise=0.2, weight_decay=1.0)
+    asked = TrainConfig(n_epochs=3, noise=0.2, weight_decay=0.3)
     assert row(OURS, training=asked).trained == asked
 
 
