@@ -1,72 +1,13 @@
-"""A layer of LSTM states on a CPU in single precision: one session after another, to its end.
+"""The compiled loops of a layer of LSTM states, see `state_layer`.
 
 Axes: run = networks, batch = sessions, time = seconds, gate = four times hidden in the order input,
-forget, output, cell. The formulas are those of `cells`, with the map from inputs to gates before
-them: what torch would write to memory between the two stays in the cache here. Tests compare both.
+forget, output, cell.
 """
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
-from torch.nn.functional import pad
 
-from qoe_core import kernels
 from qoe_core.kernels import ONE, TWO, F, add_product, compiled, exp, inlined
-
-
-def states(
-    inputs: Float[Tensor, "batch time feat"],
-    into: Float[Tensor, "gate feat"],
-    bias: Float[Tensor, " gate"],
-    weights: Float[Tensor, "hidden gate"],
-    window: int | None = None,
-) -> Float[Tensor, "batch time hidden"]:
-    """Hidden state of every second; no gradient flows from one `window` into the one before it."""
-    n_seconds = inputs.shape[1]
-    given = (tensor.unsqueeze(0) for tensor in (inputs, into, bias, weights))
-    return _Layer.apply(*given, min(window or n_seconds, n_seconds))[0].squeeze(0)
-
-
-class _Layer(torch.autograd.Function):
-    """States, and what backward needs: cells and opened gates; all with the networks first."""
-
-    @staticmethod
-    def forward(inputs, into, bias, weights, window):
-        before, n = inputs.shape[:3], weights.shape[1]
-        h, c = inputs.new_empty(*before, n), inputs.new_empty(*before, n)
-        opened = inputs.new_empty(*before, 4 * n)
-        given = inputs, into.transpose(1, 2), bias, weights
-        _lstm(*kernels.arrays(h, c, opened, *given))
-        return h, c, opened
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.set_materialize_grads(False)  # no table of zeros for what is only kept
-        ctx.save_for_backward(*inputs[:4], *output)
-        ctx.window = inputs[4]
-
-    @staticmethod
-    def backward(ctx, d_hidden, *_):
-        inputs, into, _, weights, h, c, opened = ctx.saved_tensors
-        d_inputs, d_weights = torch.empty_like(inputs), torch.empty_like(weights)
-        d_into = torch.empty_like(into.transpose(1, 2), memory_format=torch.contiguous_format)
-        d_bias = into.new_empty(into.shape[:2])
-        back = pad(weights.transpose(1, 2), [0, -weights.shape[1] % 8])
-        d = d_inputs, d_into, d_bias, d_weights
-        given = d_hidden, inputs, h, c, opened, into, back
-        wanted = ctx.needs_input_grad[0]
-        _lstm_back(*kernels.arrays(*d, *given), ctx.window, wanted)
-        return d_inputs if wanted else None, d_into.transpose(1, 2), d_bias, d_weights, None
-
-    @classmethod
-    def vmap(cls, info, in_dims, *inputs):
-        """Networks of all levels side by side."""
-        *tensors, window = inputs
-        return kernels.side_by_side(
-            lambda *flat: cls.apply(*flat, window), info.batch_size, in_dims[:-1], tensors
-        )
+from qoe_core.models.state_layer import Loops
 
 
 @inlined
@@ -160,3 +101,6 @@ def _gates_back(d, d_hidden, c, opened, back, window):
             of_cell[g] = dc * f
             carried[g] = F(0)
         add_product(carried, d[t], back)
+
+
+LOOPS = Loops(n_gates=4, forward=_lstm, backward=_lstm_back)

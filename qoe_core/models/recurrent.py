@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from qoe_core import kernels
-from qoe_core.models import gru_layer, lstm_layer
+from qoe_core.models import gru_layer, lstm_layer, state_layer
 from qoe_core.models.cells import CELLS, N_GATES, states
 
-COMPILED = {"lstm": lstm_layer.states, "gru": gru_layer.states}  # in single precision on a CPU
+COMPILED = {"lstm": lstm_layer.LOOPS, "gru": gru_layer.LOOPS}  # in single precision on a CPU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Layer(nn.Module):
         """States of every second."""
         if self.cell in COMPILED and kernels.suit(inputs, self.recurrent):
             weights = self.gates.weight, self.gates.bias, self.recurrent
-            return COMPILED[self.cell](inputs, *weights, self.window)
+            return state_layer.states(COMPILED[self.cell], inputs, *weights, self.window)
         flat = inputs.transpose(0, 1).flatten(0, 1)  # one product, not one a second
         gates = self.gates(flat).unflatten(0, (inputs.shape[1], -1))  # (time, batch, gate)
         hidden, _ = states(self.cell, gates, self.recurrent, window=self.window)
