@@ -40,12 +40,16 @@ def fold_tables(
         split: the fold.
         columns: what is the same in every row (experiment, dataset, split, fold, seed, model).
         label_sessions: the sessions whose ratings span the label scale.
+
+    Raises:
+        ValueError: a trace that has not a score for each second of its session.
     """
     continuous, overall = training_ratings(label_sessions)
     scale, overall_scale = LabelScale.fit(continuous), LabelScale.fit(overall)
     identity, seconds, wholes = _identity(split, columns), [], []
     for session, prediction in zip(split.sessions, predictions, strict=True):
         if prediction.continuous is not None and scale is not None:
+            _check_length(session, prediction)
             seconds.append((session, prediction.continuous))
         if prediction.overall is not None and overall_scale is not None:
             wholes.append(_overall_columns(session, prediction, overall_scale))
@@ -128,6 +132,14 @@ def session_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     firsts = np.array([indices[0] for indices in seconds])
     identity = predictions[SCORE_COLUMNS].iloc[firsts[piece]]
     return _beside(identity, pd.DataFrame(numbers))
+
+
+def _check_length(session: Session, prediction: Prediction) -> None:
+    if len(prediction.continuous) != session.n_seconds:
+        raise ValueError(
+            f"{session.label} was predicted {len(prediction.continuous)} scores, expected one for "
+            f"each of its {session.n_seconds} seconds; does the model cut or pad a session?"
+        )
 
 
 def _second_columns(

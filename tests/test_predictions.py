@@ -190,3 +190,20 @@ class Oracle:
 def test_an_oracle_has_no_error(sessions):
     scores = session_scores(tables(sessions, Oracle())[0])
     assert scores.loc[scores["metric"] == "rmse", "value"].max() == 0
+
+
+class Shifting(Oracle):
+    """Cuts a second off every other session and adds one to the next: their sum is right."""
+
+    n_predicted = 0
+
+    def predict(self, session):
+        self.n_predicted += 1
+        rated = session.rated
+        trace = rated[1:] if self.n_predicted % 2 else np.append(rated, rated[-1])
+        return Prediction(trace, session.overall)
+
+
+def test_a_trace_that_is_not_as_long_as_its_session_is_refused(sessions):
+    with pytest.raises(ValueError, match=r"scores, expected one for each of its \d+ seconds"):
+        tables(sessions, Shifting())
