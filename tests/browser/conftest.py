@@ -83,7 +83,7 @@ def in_lab(lab, browser) -> Opened:
 def run_all(page: Page, command: str) -> bool:
     """Whether the timeline shows after a command of the menu Run.
 
-    Twice, in CI, nothing showed within a minute of the first time: the kernel was idle and had
+    Twice nothing showed within a minute of the first time: the kernel was idle and had
     got nothing, all cells waited for it, and asking again did not help. A user restarts it then.
     """
     page.click(".lm-MenuBar-item:has-text('Run')")
