@@ -29,8 +29,9 @@ from qoe_core.split import Split
 from qoe_core.training import Run
 
 LAST_TABLE = "scores.parquet"  # a unit that has it is finished
-N_BUNDLES = 2  # at least, so that every core of a small machine has one
-SECOND_S = 1.5e-5  # to train a network on one second of a session, about
+N_BUNDLES = 2  # at least, so that every core of a small machine has one, if it has as many as
+FEWEST = 64  # networks: a step costs about what 30 of them cost, however many it moves
+SECOND_S = 4e-6  # to train a network on one second of a session: recurrent 2e-6, dual-stage 8e-6
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -161,7 +162,7 @@ def bundles(units: Sequence[Unit]) -> list[Bundle]:
     if not isinstance(model, Network) or units[0].model.draws_dropout:
         return [Bundle([unit]) for unit in units]
     size = max(1, model.training.sessions_at_once // model.training.batch_size)
-    n_bundles = min(len(units), max(N_BUNDLES, math.ceil(len(units) / size)))
+    n_bundles = max(math.ceil(len(units) / size), min(N_BUNDLES, len(units) // FEWEST))
     return [Bundle([units[i] for i in p]) for p in np.array_split(range(len(units)), n_bundles)]
 
 

@@ -66,16 +66,22 @@ def test_bundles_hold_every_unit_once_and_in_order(few, seeds, split):
 @pytest.mark.parametrize(
     ("at_once", "seeds", "expected"),
     [
-        *((64, (0,), [3, 3]), (8, (0,), [2, 2, 2]), (4, (0,), [1] * 6), (3, (0,), [1] * 6)),
-        *((64, (0, 1), [6, 6]), (11, (0, 1), [2] * 6), (64, (0, 1, 2, 3), [12, 12])),
+        *((64, (0,), [6]), (8, (0,), [2, 2, 2]), (4, (0,), [1] * 6), (3, (0,), [1] * 6)),
+        *((64, (0, 1), [12]), (11, (0, 1), [2] * 6), (64, (0, 1, 2, 3), [12, 12])),
         *((20, (0, 1, 2, 3), [5] * 4 + [4]), (16, (0, 1, 2, 3), [4] * 6)),
     ],
 )
-def test_a_bundle_is_bounded_by_the_sessions_at_once_and_by_half_of_all(
-    few, at_once, seeds, expected
-):
+def test_a_bundle_is_bounded_by_the_sessions_at_once(few, at_once, seeds, expected):
     """Networks take batches of four; all of them are spread evenly."""
     assert sizes(asked(seeds=seeds, sessions_at_once=at_once), few) == expected
+
+
+@pytest.mark.parametrize(("fewest", "expected"), [(1, [3, 3]), (3, [3, 3]), (4, [6]), (9, [6])])
+def test_two_cores_have_a_bundle_each_where_both_get_enough_networks(
+    few, monkeypatch, fewest, expected
+):
+    monkeypatch.setattr(units, "FEWEST", fewest)
+    assert sizes(asked(sessions_at_once=64), few) == expected
 
 
 @pytest.mark.parametrize(
