@@ -52,14 +52,18 @@ def runs_of_trials(wildcards):
     ]
 
 
+def under_splits(given):
+    """Rows that a params file of the protocol chapter reads under other splits, with variants."""
+    rows = *CHEAP, given["network"]
+    read = [(key, row) for key in given["trained"] if key != RELATED for row in rows]
+    if "stopping" in given:
+        read += [(key, given["stopping"]) for key in ("released", RELATED)]
+    return [(f"{given['dataset']}--{key}", row) for key, row in read]
+
+
 def runs_of_protocol(wildcards):
     """Predictions that the protocol chapter reads: its variant's, and those under other splits."""
-    given = PARAMS[f"05_protocol--{wildcards.variant}"]
-    listed = f"{given['dataset']}--released"
-    rows = *CHEAP, given["network"]
-    read = [(f"{given['dataset']}--{key}", row) for key in given["trained"] for row in rows]
-    if f"02_train--{listed}" in PARAMS:
-        read.append((listed, given["stopping"]))
+    read = under_splits(PARAMS[f"05_protocol--{wildcards.variant}"])
     of_splits = [f"{RUNS}/chapter/{variant}/{row}/predictions.parquet" for variant, row in read]
     return runs_of("05_protocol")(wildcards) + of_splits
 
@@ -109,7 +113,9 @@ def read_by(stem):
     named = [values.get(key) or [] for key in ("models", "model", "frames_model", "network")]
     rows = [row for found in named for row in ([found] if isinstance(found, str) else found)]
     trials = f"{values.get('dataset')}--video-atlas"
-    return [(variant, row) for row in rows] + [(trials, row) for row in values.get("trials", [])]
+    elsewhere = under_splits(values) if "trained" in values else []
+    elsewhere += [(trials, row) for row in values.get("trials", [])]
+    return [(variant, row) for row in rows] + elsewhere
 
 
 def kind(row):
@@ -138,7 +144,8 @@ def sources(*patterns):
 
 
 RUNS, FIGURES = paths.RUNS, paths.FIGURES
-LONG = ("--released", "--strict")  # splits with a fold a session or nearly so
+RELATED = "released-related"  # the released lists, stopped early as LSTM-QoE was
+LONG = ("--released", f"--{RELATED}", "--strict")  # splits with a fold a session or nearly so
 CHEAP = ("mean-curve", "lookup", "ridge")  # that 05_protocol shows under all splits
 FIRST = 9  # figures and tables, as soon as their runs are there
 CORPUS_CODE = sources("simulate/*.py", "datasets/release.py", "session.py")
@@ -175,8 +182,9 @@ wildcard_constraints:
 
 rule results:
     input:
-        expand("{figures}/00_data/{dataset}.pdf", figures=FIGURES, dataset=variants("00_data")),
-        expand("{figures}/01_features/{dataset}.pdf", figures=FIGURES, dataset=variants("01_features")),
+        # the notebook too, without which a clone's figures would count as made or not by their times
+        expand("{runs}/notebooks/00_data--{dataset}.ipynb", runs=RUNS, dataset=variants("00_data")),
+        expand("{runs}/notebooks/01_features--{dataset}.ipynb", runs=RUNS, dataset=variants("01_features")),
         expand("{figures}/03_results/{variant}.csv", figures=FIGURES, variant=variants("03_results")),
         expand("{figures}/04_traces/{variant}.pdf", figures=FIGURES, variant=variants("04_traces")),
         expand("{figures}/05_protocol/{variant}-splits.pdf", figures=FIGURES, variant=variants("05_protocol")),
