@@ -170,5 +170,5 @@ def write(table: pd.DataFrame, path: Path) -> None:
     """Write a table whole or not at all."""
     unfinished = path.with_suffix(".tmp")
     words = list(table.select_dtypes("category"))  # numbers seldom repeat
-    table.to_parquet(unfinished, index=False, use_dictionary=words)
+    table.to_parquet(unfinished, index=False, use_dictionary=words, write_statistics=False)
     unfinished.replace(path)
