@@ -146,8 +146,8 @@ def sources(*patterns):
 RUNS, FIGURES = paths.RUNS, paths.FIGURES
 RELATED = "released-related"  # the released lists, stopped early as LSTM-QoE was
 LONG = ("--released", f"--{RELATED}", "--strict")  # splits with a fold a session or nearly so
+LONG_NOTEBOOK = 1  # a minute or two, beside the shortest training; all others last, so that cores end together
 CHEAP = ("mean-curve", "lookup", "ridge")  # that 05_protocol shows under all splits
-FIRST = 9  # figures and tables, as soon as their runs are there
 CORPUS_CODE = sources("simulate/*.py", "datasets/release.py", "session.py")
 DATA_CODE = sources("session.py", "library.py", "datasets/*.py", "simulate/corpus.py")
 FRAME_CODE = sources(
@@ -220,6 +220,7 @@ rule data:
         f"{FIGURES}/00_data/{{dataset}}.png",
         f"{FIGURES}/00_data/{{dataset}}-summary.csv",
         notebook=f"{RUNS}/notebooks/00_data--{{dataset}}.ipynb",
+    priority: 9  # a release that is not as it should be is found before hours of training
     shell:
         PAPERMILL
 
@@ -265,7 +266,7 @@ for variant in variants("02_train"):
             params:
                 rows=" ".join(rows),
             # jobs side by side, long ones first: one that has all cores leaves them idle while it starts
-            priority: (one_kind != "quick") + 2 * variant.endswith(LONG)
+            priority: 1 + (one_kind != "quick") + 2 * variant.endswith(LONG)
             resources:
                 gpu=int(one_kind != "quick" and torch.cuda.is_available()),
             shell:
@@ -286,7 +287,7 @@ rule tables:
         f"{FIGURES}/03_results/{{variant}}.txt",
         f"{FIGURES}/03_results/{{variant}}-forest.pdf",
         notebook=f"{RUNS}/notebooks/03_results--{{variant}}.ipynb",
-    priority: FIRST
+    priority: LONG_NOTEBOOK
     shell:
         PAPERMILL
 
@@ -314,7 +315,6 @@ rule attention:
         f"{FIGURES}/06_attention/{{variant}}-checks.csv",
         f"{FIGURES}/06_attention/{{variant}}.txt",
         notebook=f"{RUNS}/notebooks/06_attention--{{variant}}.ipynb",
-    priority: FIRST
     shell:
         PAPERMILL
 
@@ -334,7 +334,6 @@ rule explorer:
         params="params/07_explorer--{variant}.yaml",
     output:
         notebook=f"{RUNS}/notebooks/07_explorer--{{variant}}.ipynb",
-    priority: FIRST
     shell:
         PAPERMILL
 
@@ -355,7 +354,6 @@ rule ablation:
         f"{FIGURES}/08_ablation/{{variant}}.txt",
         f"{FIGURES}/08_ablation/{{variant}}-differences.pdf",
         notebook=f"{RUNS}/notebooks/08_ablation--{{variant}}.ipynb",
-    priority: FIRST
     shell:
         PAPERMILL
 
@@ -378,7 +376,6 @@ rule overall:
         f"{FIGURES}/09_overall/{{variant}}.txt",
         f"{FIGURES}/09_overall/{{variant}}-forest.pdf",
         notebook=f"{RUNS}/notebooks/09_overall--{{variant}}.ipynb",
-    priority: FIRST
     shell:
         PAPERMILL
 
@@ -399,7 +396,7 @@ rule peers:
         f"{FIGURES}/10_peers/{{group}}.txt",
         f"{FIGURES}/10_peers/{{group}}-cost.pdf",
         notebook=f"{RUNS}/notebooks/10_peers--{{group}}.ipynb",
-    priority: FIRST
+    priority: LONG_NOTEBOOK
     params:
         found=lambda wildcards: json.dumps({"variants": peers(wildcards.group)}),
     shell:
@@ -417,7 +414,6 @@ rule traces:
         f"{FIGURES}/04_traces/{{variant}}.pdf",
         f"{FIGURES}/04_traces/{{variant}}.png",
         notebook=f"{RUNS}/notebooks/04_traces--{{variant}}.ipynb",
-    priority: FIRST
     shell:
         PAPERMILL
 
@@ -442,6 +438,6 @@ rule protocol:
             suffix=("pdf", "png"),
         ),
         notebook=f"{RUNS}/notebooks/05_protocol--{{variant}}.ipynb",
-    priority: FIRST
+    priority: LONG_NOTEBOOK
     shell:
         PAPERMILL + " -p workers {threads}"
