@@ -55,9 +55,10 @@ def runs_of_trials(wildcards):
 def under_splits(given):
     """Rows that a params file of the protocol chapter reads under other splits, with variants."""
     rows = *CHEAP, given["network"]
-    read = [(key, row) for key in given["trained"] if key != RELATED for row in rows]
-    if "stopping" in given:
-        read += [(key, given["stopping"]) for key in ("released", RELATED)]
+    stopping = [given["stopping"]] if "stopping" in given else []
+    read = [("released", row) for row in stopping]
+    for key in given["trained"]:
+        read += [(key, row) for row in (stopping if key == RELATED else rows)]
     return [(f"{given['dataset']}--{key}", row) for key, row in read]
 
 

@@ -29,8 +29,8 @@ from qoe_core.split import Split
 from qoe_core.training import Run
 
 LAST_TABLE = "scores.parquet"  # a unit that has it is finished
-N_BUNDLES = 2  # at least, so that every core of a small machine has one, if it has as many as
-FEWEST = 64  # networks: a step costs about what 30 of them cost, however many it moves
+N_BUNDLES = 2  # at least, so that every core of a small machine has one, where each gets FEWEST
+FEWEST = 64  # networks; a step costs what 30 of them cost before it moves any
 SECOND_S = 4e-6  # to train a network on one second of a session: recurrent 2e-6, dual-stage 8e-6
 
 
