@@ -4,6 +4,7 @@ Workers are fresh interpreters with one numerical thread each, so results do not
 there are; they end with their parent, however it ends.
 """
 
+import functools
 import multiprocessing
 import os
 import threading
@@ -14,7 +15,7 @@ from multiprocessing.connection import wait
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 POOL_START_S = 6.0  # starting workers costs about this; shorter work is done in this process
@@ -84,12 +85,18 @@ def _alone(work: Callable[[Unit], object], unit: Unit) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):
+        with _libraries(work).limit(limits=1):
             work(unit)
     except (ValueError, ArithmeticError, RuntimeError, OSError) as error:
         raise RuntimeError(str(error)) from error  # a library's own type may not survive pickling
     finally:
         torch.set_num_threads(threads)
+
+
+@functools.cache
+def _libraries(work: Callable[[Unit], object]) -> ThreadpoolController:
+    """Those that compute in threads, which the module of `work` has loaded; a search takes 4 ms."""
+    return ThreadpoolController()
 
 
 def _pooled(

@@ -55,49 +55,52 @@ def fold_tables(
             wholes.append(_overall_columns(session, prediction, overall_scale))
     rows = np.repeat(np.arange(len(seconds)), [len(predicted) for _, predicted in seconds])
     every_second = _second_columns(seconds, scale) if seconds else NO_SECONDS
-    whole = pd.DataFrame(wholes, columns=OVERALL_COLUMNS)
-    overall_table = _beside(identity.iloc[: len(wholes)], whole)
-    repeated = {name: column.array.take(rows) for name, column in identity.items()}
-    return pd.DataFrame(repeated | every_second), _with_trace_means(overall_table)
+    repeated = {name: column.take(rows) for name, column in identity.items()}
+    return pd.DataFrame(repeated | every_second), _overall_table(identity, wholes)
 
 
-def _identity(split: Split, columns: Mapping[str, object]) -> pd.DataFrame:
+def _identity(
+    split: Split, columns: Mapping[str, object]
+) -> dict[str, pd.Categorical | np.ndarray]:
     """Who each row is about, a session a row; text as categories, which keep a million rows small.
 
     They are made before a row is repeated.
     """
-    sessions = split.sessions
-    found = {name: [value] * len(sessions) for name, value in columns.items()}
-    found |= {name: [getattr(s, name) for s in sessions] for name in ("content", "pattern")}
-    found["session"] = [session.name for session in sessions]
-    found["part"] = [part for part, members in split.parts.items() for _ in members]
-    order = [*columns, "session", "content", "pattern", "part"]
-    texts = {name: pd.Categorical(found[name]) for name in order if name != "seed"}
-    return pd.DataFrame(found | texts)[order]
+    sessions, n = split.sessions, len(split.sessions)
+    found = {
+        name: pd.Categorical.from_codes(np.zeros(n, np.int8), [value])
+        for name, value in columns.items()
+        if name != "seed"
+    }
+    found["seed"] = np.full(n, columns["seed"])
+    for name, of in {"session": "name", "content": "content", "pattern": "pattern"}.items():
+        found[name] = pd.Categorical([getattr(session, of) for session in sessions])
+    found["part"] = pd.Categorical([part for part, of in split.parts.items() for _ in of])
+    return {name: found[name] for name in (*columns, "session", "content", "pattern", "part")}
 
 
-def _beside(identity: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
-    """Both tables side by side, row by row."""
-    return pd.concat([identity.reset_index(drop=True), numbers], axis=1)
-
-
-def _with_trace_means(overall: pd.DataFrame) -> pd.DataFrame:
-    """Add the rows of "<model>, trace mean": overall QoE as the mean of the predicted trace.
+def _overall_table(
+    identity: Mapping[str, pd.Categorical | np.ndarray], wholes: Sequence[tuple[float, ...]]
+) -> pd.DataFrame:
+    """A row a session, then those of "<model>, trace mean": the mean of the predicted trace.
 
     The mean is mapped to the overall score by the first-order mapping of the training sessions.
     Models without a trace, or with the same one for every session, get no such rows.
     """
-    if overall.empty or overall["trace_mean"].isna().any():
-        return overall.drop(columns="trace_mean", errors="ignore")
-    train = overall[overall["part"] == "train"]
-    if np.ptp(train["trace_mean"]) < FLAT:
-        return overall.drop(columns="trace_mean")
-    mapping = first_order(train["trace_mean"].to_numpy(), train["rated"].to_numpy())
-    derived = overall.assign(
-        model=overall["model"].astype(str) + TRACE_MEAN,
-        predicted=mapping(overall["trace_mean"].to_numpy()),
-    )
-    return pd.concat([overall, derived], ignore_index=True).drop(columns="trace_mean")
+    columns = np.reshape(wholes, (-1, len(OVERALL_COLUMNS))).T
+    numbers = dict(zip(OVERALL_COLUMNS, columns, strict=True))
+    means, n = numbers.pop("trace_mean"), len(wholes)
+    who = {name: column[:n] for name, column in identity.items()}
+    is_train = who["part"] == "train"
+    if not n or np.isnan(means).any() or np.ptp(means[is_train]) < FLAT:
+        return pd.DataFrame(who | numbers)
+    mapping = first_order(means[is_train], numbers["rated"][is_train])
+    twice, model = np.tile(np.arange(n), 2), who["model"][0]
+    who = {name: column.take(twice) for name, column in who.items()}
+    who["model"] = pd.Categorical.from_codes(np.arange(2 * n) // n, [model, model + TRACE_MEAN])
+    said = np.concatenate([numbers["predicted"], mapping(means)])
+    numbers = {name: column.take(twice) for name, column in numbers.items()}
+    return pd.DataFrame(who | numbers | {"predicted": said})
 
 
 def session_scores(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -124,14 +127,15 @@ def session_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     half_width = np.where(np.repeat(bare, lengths), 0.0, (high - low) / 2)
     values = metrics.scores_of_sessions(predicted, rated, half_width, ends)
     piece, metric = np.nonzero(~(bare[:, None] & metrics.NEEDS_INTERVAL))
+    which = pd.Categorical.from_codes(metric, metrics.METRICS)
     numbers = {
         "from_second": np.array(starts)[piece],
-        "metric": np.array(metrics.METRICS)[metric],
+        "metric": which.remove_unused_categories(),
         "value": values[piece, metric],
     }
     firsts = np.array([indices[0] for indices in seconds])
-    identity = predictions[SCORE_COLUMNS].iloc[firsts[piece]]
-    return _beside(identity, pd.DataFrame(numbers))
+    who = {name: predictions[name].array.take(firsts[piece]) for name in SCORE_COLUMNS}
+    return pd.DataFrame(who | numbers)
 
 
 def _check_length(session: Session, prediction: Prediction) -> None:

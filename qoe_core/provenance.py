@@ -1,6 +1,7 @@
 """Where a number comes from: code, data, machine and time of a run."""
 
 import ast
+import functools
 import hashlib
 import importlib.metadata
 import platform
@@ -72,6 +73,12 @@ def commit() -> str:
     return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
 
 
+@functools.cache
+def _loaded() -> str:
+    """The commit when this process first asked: of the code that it runs, whatever is edited."""
+    return commit()
+
+
 def stamp(started: float, device: str) -> dict[str, object]:
     """Commit, seconds since `started` (perf_counter), what `device` stands for, its peak memory.
 
@@ -83,7 +90,7 @@ def stamp(started: float, device: str) -> dict[str, object]:
     else:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
-        "commit": commit(),
+        "commit": _loaded(),
         "seconds": round(time.perf_counter() - started, 2),
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",
         "peak_memory_mb": round(peak),

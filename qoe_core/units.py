@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
 
 from qoe_core import provenance, training
 from qoe_core.models.interface import Fitted
@@ -170,5 +172,6 @@ def write(table: pd.DataFrame, path: Path) -> None:
     """Write a table whole or not at all."""
     unfinished = path.with_suffix(".tmp")
     words = list(table.select_dtypes("category"))  # numbers seldom repeat
-    table.to_parquet(unfinished, index=False, use_dictionary=words, write_statistics=False)
+    rows = pa.Table.from_pandas(table, preserve_index=False)
+    parquet.write_table(rows, unfinished, use_dictionary=words, write_statistics=False)
     unfinished.replace(path)
