@@ -19,7 +19,7 @@ the release and not here); epsilon is searched too, and folds keep contents toge
 as log10(1 + STRRED).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Float
 from sklearn.base import RegressorMixin
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.model_selection import GroupKFold, ParameterGrid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
@@ -38,11 +38,13 @@ from qoe_core.qos import Scaling, stall_count
 from qoe_core.session import Session
 
 ROUNDING = 1e-9  # share of a bitrate below which a difference is none
-GRID = {
-    "regressor__svr__C": [1.0, 10.0, 100.0],
-    "regressor__svr__gamma": [0.003, 0.01, 0.03, 0.1, 0.3],
-    "regressor__svr__epsilon": [0.1, 0.3],  # of the standard deviation of the overall scores
-}
+GRID = ParameterGrid(
+    {
+        "C": [1.0, 10.0, 100.0],
+        "gamma": [0.003, 0.01, 0.03, 0.1, 0.3],
+        "epsilon": [0.1, 0.3],  # of the standard deviation of the overall scores
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,16 +90,12 @@ class Peer:
                 "QoE only, and is chosen by cross-validation over contents"
             )
         scaling = self.scaling or Scaling.fit(features(session, self.inputs) for session in train)
-        svr = make_pipeline(StandardScaler(), SVR(kernel="rbf"))
-        search = GridSearchCV(
-            TransformedTargetRegressor(svr, transformer=StandardScaler()),
-            GRID,
-            scoring="neg_mean_squared_error",
-            cv=GroupKFold(min(self.folds, len(contents))),
-        )
         numbers = np.stack([five_features(session, self.inputs, scaling) for session in train])
-        search.fit(numbers, np.array(overall), groups=[session.content for session in train])
-        return FittedVideoAtlas(self.inputs, scaling, search.best_estimator_)
+        folds = GroupKFold(min(self.folds, len(contents)))
+        parts = folds.split(numbers, groups=[session.content for session in train])
+        svr = make_pipeline(StandardScaler(), SVR(**_best(numbers, np.array(overall), parts)))
+        regressor = TransformedTargetRegressor(svr, transformer=StandardScaler())
+        return FittedVideoAtlas(self.inputs, scaling, regressor.fit(numbers, np.array(overall)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +110,27 @@ class FittedVideoAtlas:
         """One score of the whole session."""
         numbers = five_features(session, self.inputs, self.scaling)
         return Prediction(None, float(self.regressor.predict(numbers[None])[0]))
+
+
+def _best(
+    numbers: Float[np.ndarray, "session 5"],
+    overall: Float[np.ndarray, " session"],
+    parts: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> dict[str, float]:
+    """The point of GRID whose mean squared error, averaged over the folds, is lowest.
+
+    A plain loop: GridSearchCV has the same errors and takes five times as long to call the SVR.
+    """
+    errors = np.zeros(len(GRID))
+    for train, test in parts:
+        scaler = StandardScaler().fit(numbers[train])
+        centre, spread = overall[train].mean(), overall[train].std() or 1.0
+        inputs, targets = scaler.transform(numbers[train]), (overall[train] - centre) / spread
+        seen, wanted = scaler.transform(numbers[test]), (overall[test] - centre) / spread
+        for i, point in enumerate(GRID):
+            said = SVR(**point).fit(inputs, targets).predict(seen)
+            errors[i] += np.mean((said - wanted) ** 2) * spread**2
+    return GRID[int(errors.argmin())]
 
 
 def five_features(
