@@ -75,10 +75,10 @@ def each(
 
 def _pool_pays(progress: tqdm, n_workers: int, expected_s: float) -> bool:
     """Whether what is left, at the pace so far, takes longer than starting workers would."""
-    if n_workers < 2:
-        return False
+    left = progress.total - progress.n
+    at_once = min(n_workers, left)
     pace = (time.time() - progress.start_t) / progress.n if progress.n else expected_s
-    return pace * (progress.total - progress.n) * (1 - 1 / n_workers) > POOL_START_S
+    return at_once > 1 and pace * left * (1 - 1 / at_once) > POOL_START_S
 
 
 def _alone(work: Callable[[Unit], object], unit: Unit) -> None:

@@ -62,6 +62,16 @@ def test_long_work_goes_to_workers_without_a_first_try_here(units):
     assert touched(units) == []
 
 
+def test_a_single_unit_that_is_left_is_done_here(units, monkeypatch):
+    monkeypatch.setattr(parallel, "POOL_START_S", 0.0)
+
+    def touch(unit):
+        unit.touch()
+
+    parallel.each(touch, units[2:4], workers=2, title="touching")
+    assert touched(units) == ["c", "d"]
+
+
 def test_an_error_keeps_its_cause(units):
     with pytest.raises(RuntimeError) as caught:
         parallel.each(Path.touch, units, workers=1, title="touching")
