@@ -74,7 +74,7 @@ def commit() -> str:
 
 
 @functools.cache
-def _loaded() -> str:
+def loaded_commit() -> str:
     """The commit when this process first asked: of the code that it runs, whatever is edited."""
     return commit()
 
@@ -90,7 +90,7 @@ def stamp(started: float, device: str) -> dict[str, object]:
     else:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
-        "commit": _loaded(),
+        "commit": loaded_commit(),
         "seconds": round(time.perf_counter() - started, 2),
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",
         "peak_memory_mb": round(peak),

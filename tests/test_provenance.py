@@ -11,7 +11,15 @@ import psutil
 import pytest
 
 from qoe_core import paths, provenance
-from qoe_core.provenance import code_digest, commit, file_digest, record, session_digest, stamp
+from qoe_core.provenance import (
+    code_digest,
+    commit,
+    file_digest,
+    loaded_commit,
+    record,
+    session_digest,
+    stamp,
+)
 
 
 @pytest.fixture
@@ -178,9 +186,23 @@ def test_a_stamp_counts_seconds_since_the_start():
     assert 61.0 <= stamp(time.perf_counter() - 61.04, "cpu")["seconds"] < 65
 
 
-def test_a_stamp_names_commit_and_device():
+@pytest.fixture
+def begun(repository):
+    """The repository, in a process that has not asked for its commit yet."""
+    loaded_commit.cache_clear()
+    yield repository
+    loaded_commit.cache_clear()
+
+
+def test_a_stamp_names_commit_and_device(begun):
     stamped = stamp(time.perf_counter(), "cpu")
-    assert (stamped["commit"], stamped["device"]) == (commit(), "cpu")
+    assert (stamped["commit"], stamped["device"]) == (begun[1], "cpu")
+
+
+def test_later_stamps_name_the_code_that_was_loaded_and_not_what_was_edited_since(begun):
+    stamp(time.perf_counter(), "cpu")
+    (begun[0] / "code.py").write_text("A = 2\n")
+    assert stamp(time.perf_counter(), "cpu")["commit"] == begun[1]
 
 
 def test_a_stamp_holds_the_peak_memory_of_the_process():
