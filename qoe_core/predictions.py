@@ -73,9 +73,10 @@ def _identity(
         if name != "seed"
     }
     found["seed"] = np.full(n, columns["seed"])
-    for name, of in {"session": "name", "content": "content", "pattern": "pattern"}.items():
-        found[name] = pd.Categorical([getattr(session, of) for session in sessions])
-    found["part"] = pd.Categorical([part for part, of in split.parts.items() for _ in of])
+    for name in ("content", "pattern"):
+        found[name] = pd.Categorical([getattr(session, name) for session in sessions])
+    found["session"] = pd.Categorical([session.name for session in sessions])
+    found["part"] = pd.Categorical([p for p, members in split.parts.items() for _ in members])
     return {name: found[name] for name in (*columns, "session", "content", "pattern", "part")}
 
 
