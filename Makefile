@@ -24,7 +24,7 @@ $(COMPUTING): export MKL_NUM_THREADS = 1
 $(COMPUTING): export MALLOC_MMAP_THRESHOLD_ = 33554432
 $(COMPUTING): export MALLOC_TRIM_THRESHOLD_ = 2147483647
 # A thousand small tables are read into one in half the time
-$(COMPUTING): export ARROW_DEFAULT_MEMORY_POOL = system
+results: export ARROW_DEFAULT_MEMORY_POOL = system
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -18,6 +18,7 @@ from tests.browser.mouse import PLOT, settle
 
 NOTEBOOK = "07_explorer.ipynb"
 TIMELINE = ".qoe-explorer .qoe-timeline .main-svg"
+IDLE = "#jp-main-statusbar :text('| Idle')"  # what its kernel is, in the line at the bottom
 SHOWN_MS = 60_000
 expect.set_options(timeout=20_000)
 
@@ -73,10 +74,14 @@ def in_lab(lab, browser) -> Opened:
     opened = Opened(page=browser.new_page(), figures=lab.figures)
     page = opened.page
     page.goto(lab.url.replace("/lab?", f"/lab/tree/{NOTEBOOK}?"))
-    page.wait_for_selector("#jp-main-statusbar :text('| Idle')")
+    try:
+        page.wait_for_selector(IDLE)
+    except TimeoutError:  # once the page had not heard of its kernel; a user reloads it then
+        page.reload()
+        page.wait_for_selector(IDLE)
     if not run_all(page, "run-all") and not run_all(page, "restart-and-run-all"):
         pytest.fail(f"no timeline after two runs, the page says:\n{page.inner_text('body')}")
-    page.wait_for_selector("#jp-main-statusbar :text('| Idle')")
+    page.wait_for_selector(IDLE)
     return opened
 
 
