@@ -26,6 +26,7 @@ def counts(sessions: Sequence[Session]) -> pd.Series:
         "stalls": sum(len(s.stalls) for s in sessions),
         "sessions with stalls": sum(len(s.stalls) > 0 for s in sessions),
         "bitrate": "yes" if sessions[0].bitrate_kbps is not None else "no",
+        "resolution": "yes" if sessions[0].height_px is not None else "no",
         "quality metrics": ", ".join(sorted(sessions[0].quality)) or "none",
         "declared scale": f"{sessions[0].scale[0]:g} to {sessions[0].scale[1]:g}",
         "continuous": _range(np.concatenate(rated)) if rated else "none",
@@ -118,7 +119,7 @@ def _inputs_digest(session: Session) -> str:
     names = sorted(session.quality)
     identity = (session.content, session.device, session.duration_s, names)
     digest = hashlib.sha256(repr(identity).encode())
-    arrays = [session.stalls, session.bitrate_kbps]
+    arrays = [session.stalls, session.bitrate_kbps, session.height_px]
     for array in (*arrays, *(session.quality[name] for name in names)):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -44,8 +44,8 @@ def session_digest(session: Session) -> str:
     identity = (session.dataset, session.name, session.content, session.pattern, session.device)
     numbers = (session.duration_s, session.scale, session.overall, session.overall_ci)
     digest = hashlib.sha256(repr((*identity, *numbers, sorted(session.quality))).encode())
-    arrays = [session.stalls, session.bitrate_kbps, session.rated, session.rated_ci]
-    arrays.append(session.ratings)
+    arrays = [session.stalls, session.bitrate_kbps, session.height_px, session.rated]
+    arrays += [session.rated_ci, session.ratings]
     for array in (*arrays, *(session.quality[name] for name in sorted(session.quality))):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

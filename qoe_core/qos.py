@@ -53,6 +53,20 @@ def switch(session: Session) -> Float[np.ndarray, " time"]:
     return np.nan_to_num(np.diff(level, prepend=level[0]), nan=0.0)
 
 
+def resolution(session: Session) -> Float[np.ndarray, " time"]:
+    """log10 of the encoded height in px, held while stalled; NaN before any was shown.
+
+    Raises:
+        ValueError: the data set does not say at which resolution it was encoded.
+    """
+    if session.height_px is None:
+        raise ValueError(
+            f"{session.label} has no encoded height, so no resolution; "
+            "leave this feature out for this data set"
+        )
+    return np.log10(session.height_px)
+
+
 def stall_count(session: Session) -> Float[np.ndarray, " time"]:
     """Stalls that began before the end of this second; stalls that touch are one."""
     starts, ends = session.stalls[:, 0], session.stalls.sum(1)
@@ -83,6 +97,7 @@ QOS: dict[str, Callable[[Session], Float[np.ndarray, " time"]]] = {
     "recency": recency,
     "representation": representation,
     "switch": switch,
+    "resolution": resolution,
     "stall_count": stall_count,
     "stalled_so_far": stalled_so_far,
     "since_down_switch": since_down_switch,

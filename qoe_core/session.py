@@ -23,8 +23,9 @@ class Session:
     `stalls` holds start and duration (s, wall clock) of each rebuffering event, in order and
     disjoint; `stalled`, the fraction of each second spent rebuffering, is computed from it.
     `bitrate_kbps` is the mean playout bitrate over the played part of each second, 0 while fully
-    stalled, None where a release has none. `quality` holds objective metrics in their own units,
-    held at the last shown value during stalls and NaN only before the first shown second.
+    stalled, None where a release has none. `height_px` is the height at which what is shown was
+    encoded, None where a release does not say; `quality` holds objective metrics in their own
+    units. Both are held at the last shown value during stalls, NaN only before the first.
     `ratings` are per-subject scores, one row a viewer, NaN where a viewer is absent; their scale
     is the release's and is not checked.
 
@@ -43,6 +44,7 @@ class Session:
     bitrate_kbps: Float[np.ndarray, " time"] | None
     quality: Mapping[str, Float[np.ndarray, " time"]]
     scale: tuple[float, float]  # of rated and overall, higher is better
+    height_px: Float[np.ndarray, " time"] | None = None
     rated: Float[np.ndarray, " time"] | None = None
     rated_ci: Float[np.ndarray, "time 2"] | None = None  # 95 % bounds, low and high
     overall: float | None = None
@@ -107,6 +109,15 @@ class Session:
                     "do the stall times belong to this session?",
                 )
         unshown = self.n_unshown_seconds
+        if self.height_px is not None:
+            self._check_series("height_px", self.height_px, skip=unshown)
+            wrong = unshown + np.flatnonzero(self.height_px[unshown:] <= 0)
+            if wrong.size:
+                self._refuse(
+                    f"height_px, second {wrong[0]}",
+                    f"is {self.height_px[wrong[0]]}, expected a positive number of px; "
+                    "is 0 written while nothing is played?",
+                )
         for metric, values in self.quality.items():
             self._check_series(f"quality[{metric}]", values, skip=unshown)
 

@@ -34,6 +34,7 @@ class Media:
 
     edges: Float[np.ndarray, " edge"]  # s of media time, increasing, one more than pieces
     bitrate_kbps: Float[np.ndarray, " piece"] | None
+    height_px: Float[np.ndarray, " piece"] | None
     quality: Mapping[str, Float[np.ndarray, " piece"]]
 
 
@@ -124,6 +125,7 @@ def set_bitrate(session: Session, first_second: int, last_second: int, kbps: flo
     changed = Media(
         edges=edges,
         bitrate_kbps=np.where(inside, kbps, media.bitrate_kbps[old]),
+        height_px=None if media.height_px is None else media.height_px[old],
         quality={metric: values[old] for metric, values in media.quality.items()},
     )
     return _edited(session, changed, _pauses(session))
@@ -204,10 +206,11 @@ def _media(session: Session) -> Media:
             "could come earlier or later; choose another session"
         )
     edges = _media_time(session.stalls, _second_edges(session.duration_s))
-    rate = session.bitrate_kbps
+    rate, height = session.bitrate_kbps, session.height_px
     return Media(
         edges=np.concatenate([[0.0], edges[:-1][shown][1:], edges[-1:]]),
         bitrate_kbps=None if rate is None else rate[shown],
+        height_px=None if height is None else height[shown],
         quality={metric: values[shown] for metric, values in session.quality.items()},
     )
 
@@ -225,12 +228,13 @@ def _edited(session: Session, media: Media, pauses: Float[np.ndarray, "stall 2"]
     share = np.clip(ends - np.maximum(seconds[:-1, None], media.edges[:-1]), 0, None)
     share /= np.where(shown, share.sum(1), 1.0)[:, None]  # of each piece in what a second plays
 
-    rate = media.bitrate_kbps
+    rate, height = media.bitrate_kbps, media.height_px
     changes = {
         "name": session.name.removesuffix(EDITED) + EDITED,
         "duration_s": duration_s,
         "stalls": stalls,
         "bitrate_kbps": None if rate is None else np.where(shown, share @ rate, 0.0),
+        "height_px": None if height is None else hold_through_stalls(share @ height, stalled),
         "quality": {
             metric: hold_through_stalls(share @ values, stalled)
             for metric, values in media.quality.items()

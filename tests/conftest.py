@@ -37,6 +37,7 @@ def make_session(content=0, pattern=0, seconds=14, **changes):
     stalled = stalled_fraction(stalls, float(seconds))
     fully = stalled >= 1
     bitrate = np.where(fully, 0.0, 10 ** rng.uniform(2.5, 3.7, seconds))
+    height = hold_through_stalls(np.where(bitrate > 2000, 1080.0, 540.0), stalled)
     vmaf = hold_through_stalls(20 + 15 * np.log10(np.maximum(bitrate, 1)), stalled)
     rated = np.clip(vmaf - 20 * np.convolve(stalled, np.ones(3), "full")[:seconds], 1, 99)
     fields = {
@@ -49,6 +50,7 @@ def make_session(content=0, pattern=0, seconds=14, **changes):
         "stalls": stalls,
         "bitrate_kbps": bitrate,
         "quality": {"vmaf": vmaf},
+        "height_px": height,
         "scale": (0.0, 100.0),
         "rated": rated,
         "rated_ci": np.stack([rated - 4, rated + 4], axis=1),

@@ -28,6 +28,7 @@ def test_counts_are_those_of_the_sessions(three):
     assert (found["with 95 % CI"], found["per-subject"]) == (2, 0)
     assert (found["declared scale"], found["devices"]) == ("0 to 100", "test")
     assert (found["bitrate"], found["quality metrics"]) == ("yes", "vmaf")
+    assert found["resolution"] == "yes"
 
 
 def test_rating_ranges_are_over_all_seconds_and_over_sessions(three):
@@ -41,13 +42,15 @@ def test_rating_ranges_are_over_all_seconds_and_over_sessions(three):
 
 
 def test_what_a_data_set_lacks_is_called_none(make_session):
-    bare = make_session(rated=None, rated_ci=None, bitrate_kbps=None, quality={})
+    lacks = dict.fromkeys(["rated", "rated_ci", "bitrate_kbps", "height_px"])
+    bare = make_session(**lacks, quality={})
     found = overview.counts([bare])
     assert (found["continuous"], found["bitrate"], found["quality metrics"]) == (
         "none",
         "no",
         "none",
     )
+    assert found["resolution"] == "no"
 
 
 def test_a_data_set_without_overall_scores_says_so(make_session):
@@ -103,6 +106,7 @@ def test_sessions_that_differ_in_name_and_rating_have_the_same_inputs(first, mak
         {"stalls": np.array([[5.0, 2.25]])},
         {"quality": {}},
         {"bitrate_kbps": None},
+        {"height_px": None},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -34,7 +34,9 @@ def nudged(array):
     return changed
 
 
-@pytest.mark.parametrize("name", ["stalls", "bitrate_kbps", "rated", "rated_ci", "ratings"])
+@pytest.mark.parametrize(
+    "name", ["stalls", "bitrate_kbps", "height_px", "rated", "rated_ci", "ratings"]
+)
 def test_the_digest_of_a_session_changes_with_the_last_bit_of_an_array(session, name):
     changed = dataclasses.replace(session, **{name: nudged(getattr(session, name))})
     assert session_digest(changed) != session_digest(session)
@@ -52,7 +54,7 @@ def test_the_digest_of_a_session_changes_when_two_metrics_are_exchanged(session)
     assert len(digests) == 2
 
 
-@pytest.mark.parametrize("name", ["stalls", "bitrate_kbps", "rated_ci", "ratings"])
+@pytest.mark.parametrize("name", ["stalls", "bitrate_kbps", "height_px", "rated_ci", "ratings"])
 def test_the_digest_of_a_session_changes_when_an_array_is_taken_away(session, name):
     nothing = np.empty((0, 2)) if name == "stalls" else None
     changed = dataclasses.replace(session, bitrate_kbps=None)

@@ -7,11 +7,13 @@ from qoe_core.qos import QOS
 
 STALLS = np.array([[1.5, 1.0], [4.0, 2.0]])
 BITRATE = np.array([1000.0, 1000.0, 100.0, 100.0, 0.0, 0.0, 10000.0])
+HEIGHT = np.array([1000.0, 1000.0, 100.0, 100.0, 100.0, 100.0, 10000.0])
 BY_HAND = {
     "indicator": [0, 0.5, 0.5, 0, 1, 1, 0],
     "recency": [1, 0, 0.5, 1.5, 0, 0, 0.5],
     "representation": [3, 3, 2, 2, 2, 2, 4],
     "switch": [0, 0, -1, 0, 0, 0, 2],
+    "resolution": [3, 3, 2, 2, 2, 2, 4],
     "stall_count": [0, 1, 1, 1, 2, 2, 2],
     "stalled_so_far": [0, 0.5, 1, 1, 2, 3, 3],
     "since_down_switch": [1, 2, 0, 1, 2, 3, 4],
@@ -22,7 +24,8 @@ BY_HAND = {
 @pytest.fixture
 def played(make_session):
     """6.5 s, stalled from 1.5 to 2.5 s and from 4 to 6 s."""
-    return make_session(seconds=7, duration_s=6.5, stalls=STALLS, bitrate_kbps=BITRATE)
+    rates = {"bitrate_kbps": BITRATE, "height_px": HEIGHT}
+    return make_session(seconds=7, duration_s=6.5, stalls=STALLS, **rates)
 
 
 @pytest.fixture
@@ -47,6 +50,7 @@ def cut(make_session):
             seconds=seconds,
             stalls=np.stack([begun[:, 0], durations], axis=1),
             bitrate_kbps=session.bitrate_kbps[:seconds],
+            height_px=session.height_px[:seconds],
             quality={name: values[:seconds] for name, values in session.quality.items()},
         )
 
@@ -107,6 +111,14 @@ def test_stalls_that_touch_are_one(make_session):
         seconds=4, stalls=np.array([[0.5, 1.0], [1.5, 0.25], [3.0, 0.5]]), bitrate_kbps=None
     )
     assert QOS["stall_count"](touching).tolist() == [1, 1, 1, 2]
+
+
+def test_resolution_is_refused_without_an_encoded_height(make_session, refuses):
+    with refuses(
+        "tiny/content_0_pattern_0 has no encoded height, so no resolution; "
+        "leave this feature out for this data set"
+    ):
+        QOS["resolution"](make_session(seconds=3, height_px=None))
 
 
 @pytest.mark.parametrize("name", ["representation", "switch", "since_down_switch"])

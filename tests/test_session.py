@@ -74,6 +74,14 @@ def test_quality_may_be_unknown_before_the_first_shown_second(make_session):
     assert session.n_unshown_seconds == 2
 
 
+def test_a_height_of_0_is_refused_by_second(make_session, refuses):
+    with refuses(
+        "tiny/content_0_pattern_0: height_px, second 2 is 0.0, expected a positive number of px; "
+        "is 0 written while nothing is played?"
+    ):
+        make_session(seconds=3, height_px=np.array([720.0, 720.0, 0.0]))
+
+
 def test_a_fully_stalled_session_shows_nothing(make_session):
     session = make_session(
         seconds=3,

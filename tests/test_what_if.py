@@ -105,13 +105,15 @@ def test_the_session_is_as_long_as_its_frames(played, edit, expected):
 
 
 @pytest.mark.parametrize("name", [name for name in EDITS if "bitrate" not in name])
-def test_quality_goes_with_the_content_and_is_held_through_stalls(make_session, name):
+def test_quality_and_resolution_go_with_the_content_and_are_held_through_stalls(make_session, name):
     """As the bitrate does, so a metric with the values of the bitrate says what to expect."""
     played = make_session(pattern=1, duration_s=DURATION_S)
     rate = hold_through_stalls(played.bitrate_kbps, played.stalled)
-    edited = EDITS[name][0](dataclasses.replace(played, quality={"rate": rate}))
+    seen = {"quality": {"rate": rate}, "height_px": rate}
+    edited = EDITS[name][0](dataclasses.replace(played, **seen))
     expected = hold_through_stalls(edited.bitrate_kbps, edited.stalled)
     np.testing.assert_allclose(edited.quality["rate"], expected, rtol=1e-12)
+    np.testing.assert_allclose(edited.height_px, expected, rtol=1e-12)
 
 
 def test_quality_is_unknown_in_a_stall_before_anything_is_shown(played):
@@ -136,13 +138,19 @@ def test_a_hundred_moves_of_a_stall_blur_nothing(played):
     np.testing.assert_allclose(again.bitrate_kbps, played.bitrate_kbps, rtol=1e-12)
 
 
-def test_another_bitrate_leaves_quality_as_it_was(played):
+def test_another_bitrate_leaves_quality_and_resolution_as_they_were(played):
     edited = set_bitrate(played, 2, 9, 777.0)
+    np.testing.assert_allclose(edited.height_px, played.height_px, rtol=1e-12)
     np.testing.assert_allclose(edited.quality["vmaf"], played.quality["vmaf"], rtol=1e-12)
 
 
 def test_without_a_bitrate_there_is_none_afterwards(played):
     assert move_stall(dataclasses.replace(played, bitrate_kbps=None), 0, 8.2).bitrate_kbps is None
+
+
+def test_without_a_resolution_there_is_none_afterwards(played):
+    bare = dataclasses.replace(played, height_px=None)
+    assert set_bitrate(move_stall(bare, 0, 8.2), 2, 9, 777.0).height_px is None
 
 
 @EDITED_IN_EVERY_WAY
@@ -155,7 +163,7 @@ def test_nobody_rated_or_recorded_what_was_edited(played, edit, expected):
 @EDITED_IN_EVERY_WAY
 def test_what_an_edit_does_not_concern_stays(played, edit, expected):
     edited = edit(played)
-    own = {"name", "duration_s", "stalls", "bitrate_kbps", "quality", "stalled"}
+    own = {"name", "duration_s", "stalls", "bitrate_kbps", "height_px", "quality", "stalled"}
     kept = {f.name for f in dataclasses.fields(Session)} - own
     kept = {name for name in kept if not name.startswith(("rat", "overall", "video"))}
     assert [name for name in kept if getattr(edited, name) != getattr(played, name)] == []

@@ -2,10 +2,11 @@
 
 Means over viewers only, as z-scores: no confidence intervals and no per-subject scores. Frames are
 on the wall clock, stalls included; metrics exist for the played frames only. Initial loading was
-not shown. The first second of each score is flat: the slider had not moved yet.
+not shown. The first second of each score is flat: the slider had not moved yet. A segment is a
+shot: `scene_cuts` are the played frames at which the next one begins.
 
-1 Hz: scores are the mean of the frames in a second, bitrate and metrics of the played ones; the
-last second may be partial.
+1 Hz: scores are the mean of the frames in a second, bitrate, encoded height and metrics of the
+played ones; the last second may be partial.
 
 Source: Bampis et al., "Towards perceptually optimized adaptive video streaming - a realistic
 quality of experience database", IEEE TIP 30, 2021 (arXiv 1808.03898).
@@ -25,6 +26,7 @@ from qoe_core.session import Session, stalls_from_flags
 FOLDER = "LIVE_NFLX_II"
 SCALE = (-3.0, 3.0)  # z-scores have no declared ends: three standard deviations, scores reach 2
 MAX_FPS = 240.0
+MAX_HEIGHT_PX = 8640.0
 METRICS = {  # released name and the ends that the metric's definition gives it
     "vmaf": ("VMAF", 0.0, 100.0),
     "psnr": ("PSNR", 0.0, np.inf),
@@ -37,6 +39,7 @@ FIELDS = (
     *("playout_bitrate", "continuous_zscored_mos", "retrospective_zscored_mos"),
     *("N_total_frames", "N_playback_frames", "N_rebuffer_frames", "rebuffer_number"),
     *("video_duration_sec", "playback_duration_sec", "rebuffer_duration_sec"),
+    *("scene_cuts", "per_segment_encoding_height"),
     *(field for field, _, _ in METRICS.values()),
 )
 
@@ -96,6 +99,7 @@ def read_session(path: Path) -> Session:
             )
             for metric, (field, low, high) in METRICS.items()
         },
+        height_px=shown.held(_height_px(path, variables, bitrate_kbps[played])),
         scale=SCALE,
         rated=wall.mean(scores),
         overall=scalar(path, "retrospective_zscored_mos", variables["retrospective_zscored_mos"]),
@@ -146,3 +150,23 @@ def _played(
             "do the two belong to different videos?"
         )
     return flags == 0, bitrate_kbps
+
+
+def _height_px(
+    path: Path, variables: Mapping[str, np.ndarray], bitrate_kbps: Float[np.ndarray, " played"]
+) -> Float[np.ndarray, " played"]:
+    """Encoded height of each played frame; refuses segments between which nothing else changes."""
+    field = "per_segment_encoding_height"
+    heights = series(path, field, variables[field], low=1.0, high=MAX_HEIGHT_PX)
+    cuts = np.zeros(0)
+    if len(heights) > 1:
+        cuts = series(path, "scene_cuts", variables["scene_cuts"], length=len(heights) - 1)
+    ends = [0, *cuts, len(bitrate_kbps)]
+    changes = np.flatnonzero(np.diff(bitrate_kbps)) + 1
+    if (np.diff(ends) <= 0).any() or not set(changes) <= set(cuts):
+        raise ValueError(
+            f"{path}: scene_cuts are {cuts.tolist()}, expected played frames in order, from 1 to "
+            f"{len(bitrate_kbps) - 1}, at all of which {changes.tolist()} playout_bitrate changes; "
+            "do they count stalled frames, or from 1?"
+        )
+    return heights[np.searchsorted(cuts, np.arange(len(bitrate_kbps)), side="right")]

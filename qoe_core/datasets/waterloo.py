@@ -1,7 +1,8 @@
 """Waterloo SQoE-I, II and IV: short adaptive streams, rated once by each viewer; no videos.
 
-A log has one row per chunk: bitrate, objective quality, and how long the player stalled before the
-chunk (before the first: initial loading). Traps of the releases that are handled here:
+A log has one row per chunk: bitrate, encoded height, objective quality, and how long the player
+stalled before the chunk (before the first: initial loading). Traps of the releases that are handled
+here:
 
 - the logs of I and II have a column `mos`, the label of another stimulus (the same encoding without
   its stall, or one of the two segments); it is never read, `data.csv` has the label;
@@ -28,6 +29,7 @@ FOLDER_I = "Waterloo_SQoE_I"
 FOLDER_II = "Waterloo_SQoE_II"
 FOLDER_IV = "Waterloo_SQoE_IV"
 SCALE = (0.0, 100.0)
+MAX_HEIGHT_PX = 8640.0
 METRICS = {  # lowest and highest possible value
     "psnr": (0.0, 100.0),
     "ssim": (0.0, 1.0),
@@ -122,6 +124,7 @@ def _log(path: Path, n_chunks: int, chunk_s: float, metrics: tuple[str, ...]) ->
         "rebuffering_duration": (0.0, LONGEST_STALL_S),
         "video_bitrate": (1.0, 1e6),
         "chunk_duration": (chunk_s, chunk_s),
+        "height": (1.0, MAX_HEIGHT_PX),
     } | {metric: METRICS[metric] for metric in metrics}
     log = csv_table(path, list(ranges))
     for column, (low, high) in ranges.items():
@@ -170,6 +173,7 @@ def _session(
         quality={
             metric: timeline.held(log[metric].to_numpy()) for metric in METRICS if metric in log
         },
+        height_px=timeline.held(log["height"].to_numpy()),
         scale=SCALE,
         overall=row.mos,
         ratings=ratings,

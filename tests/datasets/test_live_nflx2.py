@@ -38,6 +38,8 @@ def variables(content="AirShow", algorithm="HuangBufferBasedAdaptor", stalled=ST
         "is_rebuffered_bool": flags,
         "playout_bitrate": np.where(flags, 0, 100.0 * (np.arange(n) + 1)),
         "continuous_zscored_mos": (np.arange(n)[None] - 7) / 5,
+        "scene_cuts": np.arange(1, played.size)[None],  # segments of one frame
+        "per_segment_encoding_height": 180 * (1 + np.arange(played.size)[None] % 8),
         "VMAF": 10 * played,
         "PSNR": 30 + played,
         "SSIM": 0.9 + played / 1000,
@@ -76,6 +78,17 @@ def test_bitrate_is_the_mean_of_the_played_frames_and_0_while_fully_stalled(sess
 
 def test_metrics_lie_on_the_played_frames_and_are_held_through_full_stalls(session):
     np.testing.assert_allclose(session.quality["vmaf"], [10, 10, 40, 65])
+
+
+def test_encoded_height_is_that_of_the_played_frames_and_is_held_through_full_stalls(session):
+    np.testing.assert_allclose(session.height_px, [360, 360, 900, 1350])
+
+
+def test_a_session_of_one_segment_has_one_height_and_no_cut(tmp_path):
+    changed = variables() | {"per_segment_encoding_height": np.array([[720]])}
+    changed["playout_bitrate"] = np.where(changed["is_rebuffered_bool"], 0, 500.0)
+    path = write(tmp_path, changed | {"scene_cuts": np.empty((0, 0))})
+    assert live_nflx2.read_session(path).height_px.tolist() == [720] * 4
 
 
 def test_released_ms_ssim_is_called_msssim(session):
@@ -160,6 +173,22 @@ def test_no_bitrate_while_playing_is_refused(tmp_path):
     changed["playout_bitrate"][0, 0] = 0
     with pytest.raises(ValueError, match=r"playout_bitrate\[0\] is 0 where is_rebuffered_bool"):
         live_nflx2.read_session(write(tmp_path, changed))
+
+
+@pytest.mark.parametrize(
+    "cuts", [[0, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5, 6, 8], [1, 3, 2, 4, 5, 6, 7]]
+)
+def test_cuts_that_are_no_played_frames_in_order_are_refused(tmp_path, cuts):
+    path = write(tmp_path, variables() | {"scene_cuts": np.array([cuts])})
+    with pytest.raises(ValueError, match="scene_cuts are .* expected played frames in order"):
+        live_nflx2.read_session(path)
+
+
+def test_a_bitrate_that_changes_inside_a_segment_is_refused(tmp_path):
+    segments = {"scene_cuts": [[1, 2, 3]], "per_segment_encoding_height": [[180, 360, 540, 720]]}
+    path = write(tmp_path, variables() | {name: np.array(v) for name, v in segments.items()})
+    with pytest.raises(ValueError, match=r"at all of which \[1, 2, 3, 4, 5, 6, 7\]"):
+        live_nflx2.read_session(path)
 
 
 def test_flags_that_are_fractions_are_refused(tmp_path):

@@ -33,6 +33,7 @@ def log_columns(part, representations, before, seed):
         "video_bitrate": rng.uniform(150, 9000, n).round(3),
         "chunk_duration": [CHUNK_S[part]] * n,
         "qp": rng.uniform(10, 50, n).round(2),
+        "height": [[2160.0, 1080.0, 720.0][index % 3] for index in representations],
         "is_best": [0] * n,
     }
     if part != "IV":
