@@ -39,6 +39,10 @@ CHANGES = {  # what a row is, and the part that it lacks of the full network
     ),
     f"{OURS}-without_plcc": ("no PLCC in the loss", "PLCC in the loss"),
     f"{OURS}-without_change": ("no error of the change in the loss", "change in the loss"),
+    f"{OURS}-without_forgiven": (
+        "every error counts, that of a whole content too",
+        "forgiving the level of a content in training",
+    ),
     f"{OURS}-without_noise": ("no noise on the inputs in training", "noise in training"),
     f"{OURS}-continuous_only": (
         "trained for continuous QoE alone",

@@ -13,11 +13,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One session for a network: scaled inputs and labels on [0, 1]; NaN where nobody rated."""
+    """One session for a network: scaled inputs and labels on [0, 1], NaN where nobody rated."""
 
     inputs: Float[Tensor, "time feat"]
     rated: Float[Tensor, " time"]
     overall: Float[Tensor, ""]
+    content: str = ""
 
 
 @dataclass(frozen=True, eq=False)

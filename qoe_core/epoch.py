@@ -6,6 +6,7 @@ is not active neither moves nor gets a row.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from qoe_core import losses
 from qoe_core.batches import Batch, Example, stack
-from qoe_core.loading import Loader, in_turn, of_similar_length, together
+from qoe_core.loading import Loader, in_turn, of_one_content, of_similar_length, together
 from qoe_core.stack import AdamW, Stack, clipped
 from qoe_core.train_config import PRECISIONS, TrainConfig, learning_rate
 
@@ -38,8 +39,8 @@ def train(
     draws = [torch.Generator().manual_seed(seed * 1_000_003 + epoch) for seed in seeds]
     torch.manual_seed(draws[0].initial_seed())  # for the dropout of a module that is trained alone
     batches = [
-        _batches(lengths, config, drawn) if on else []
-        for lengths, drawn, on in zip(loader.lengths, draws, active, strict=True)
+        _batches(*facts, config, drawn) if on else []
+        for *facts, drawn, on in zip(loader.lengths, loader.contents, draws, active, strict=True)
     ]
     steps = together(batches, epoch)
     n_done = [0] * len(seeds)
@@ -72,11 +73,14 @@ def train(
 def validate(networks: Stack, loader: Loader, config: TrainConfig, epoch: int) -> list[Row]:
     """Mean losses of each network on its sessions, with PLCC and RMSE; empty where it has none.
 
+    No share of an error is forgiven here.
+
     Raises:
         FloatingPointError: a loss is not finite; names network, epoch and batch.
     """
     if not any(loader.parts):
         return [{} for _ in loader.parts]
+    config = replace(config, loss=replace(config.loss, forgiven=0.0))
     networks.train(False)
     batches = [
         in_turn(sorted(range(len(of_one)), key=of_one.__getitem__, reverse=True), config.batch_size)
@@ -99,8 +103,10 @@ def validate(networks: Stack, loader: Loader, config: TrainConfig, epoch: int) -
 
 
 def _batches(
-    lengths: Sequence[int], config: TrainConfig, drawn: torch.Generator
+    lengths: Sequence[int], contents: Sequence[str], config: TrainConfig, drawn: torch.Generator
 ) -> list[Sequence[int]]:
+    if config.loss.forgiven:
+        return of_one_content(lengths, contents, config.batch_size, drawn)
     if config.bucketed:
         return of_similar_length(lengths, config.batch_size, drawn)
     return in_turn(torch.randperm(len(lengths), generator=drawn).tolist(), config.batch_size)

@@ -48,9 +48,18 @@ class Loader:
             )
 
     @cached_property
+    def _facts(self) -> list[list[tuple[int, str]]]:
+        return [[(len(example.rated), example.content) for example in part] for part in self.parts]
+
+    @property
     def lengths(self) -> list[list[int]]:
-        """Seconds of each example of each network; asking for it reads every example once."""
-        return [[len(example.rated) for example in part] for part in self.parts]
+        """Seconds of each example of each network; asking for it reads every example, but once."""
+        return [[length for length, _ in facts] for facts in self._facts]
+
+    @property
+    def contents(self) -> list[list[str]]:
+        """Content of each example of each network; read as `lengths` are."""
+        return [[content for _, content in facts] for facts in self._facts]
 
     def epoch(self, steps: Sequence[Step]) -> Iterator[list[list[Example]]]:
         """The examples of each network, step by step."""
@@ -95,6 +104,22 @@ def of_similar_length(
     start = size * int(torch.randint(n_full + 1, (), generator=generator))
     parts = order[:start], order[start : start + rest], order[start + rest :]
     return [batch for part in parts for batch in in_turn(part, size)]
+
+
+def of_one_content(
+    lengths: Sequence[int], contents: Sequence[str], size: int, generator: torch.Generator
+) -> list[Sequence[int]]:
+    """Places of all `contents` in batches of `size` that hold one content each, longest first.
+
+    Which sessions of a content share a batch is drawn; what the size does not divide makes a
+    smaller batch of that content.
+    """
+    batches = []
+    for content in sorted(set(contents)):
+        places = [place for place, other in enumerate(contents) if other == content]
+        order = torch.randperm(len(places), generator=generator).tolist()
+        batches += in_turn([places[i] for i in order], size)
+    return sorted(batches, key=lambda batch: -max(lengths[place] for place in batch))
 
 
 def together(batches: Sequence[Sequence[Sequence[int]]], seed: int) -> list[Step]:

@@ -2,7 +2,8 @@
 
 Labels are on [0, 1]; a NaN label contributes nothing, so padding and targets nobody rated drop out.
 Every term is a mean, handed on as its sum and its count, so that those of batches add up to the
-term of all their sessions, however they were batched.
+term of all their sessions. How they were batched matters only where a share of a batch's mean error
+is forgiven.
 """
 
 import dataclasses
@@ -18,13 +19,21 @@ TERMS = ("mse", "plcc", "change", "overall")
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights of the terms, all 0 or more and mse or overall positive, and the kind of one."""
+    """Weights of the terms, all 0 or more and mse or overall positive, and the kind of two.
+
+    How much people like a content is nothing that a playback shows; a network that is trained on
+    few contents fits it by recognising them. `forgiven` is the share of a batch's mean error that
+    mse and overall do not see. With batches of one content each, differences between contents then
+    count (1 - forgiven)^2 as much as those inside of one, as they count less in a mixed model with
+    a random intercept for each content; 1 would leave the level of all to chance.
+    """
 
     mse: float = 1.0
     plcc: float = 0.1
     change: float = 3.0  # of the squared error of the change from second to second
     overall: float = 1.0
     huber: float | None = None  # error of an overall score from which it counts linearly, or never
+    forgiven: float = 0.0  # of a batch's mean error; above 0 each batch is of one content
 
     def __post_init__(self):
         """Refuse weights that train nothing or push the wrong way."""
@@ -33,14 +42,25 @@ class LossConfig:
             raise ValueError(f"{self}: expected weights of at least 0, mse or overall above it")
         if self.huber is not None and not self.huber > 0:
             raise ValueError(f"{self}: expected huber above 0, or None for the squared error")
+        if not 0 <= self.forgiven < 1:
+            raise ValueError(f"{self}: expected forgiven from 0 to below 1, which learns no level")
 
 
 def squared_error(
-    predicted: Float[Tensor, "*axes"], rated: Float[Tensor, "*axes"], huber: float | None = None
+    predicted: Float[Tensor, "*axes"],
+    rated: Float[Tensor, "*axes"],
+    huber: float | None = None,
+    forgiven: float = 0.0,
 ) -> Float[Tensor, "2"]:
-    """Sum of squared errors, and how many labels exist; with `huber` torch's Huber loss instead."""
+    """Sum of squared errors less the `forgiven` share of their mean, and how many labels exist.
+
+    With `huber` torch's Huber loss takes the place of the square.
+    """
     known = torch.isfinite(rated)
     error = torch.where(known, predicted - torch.where(known, rated, 0.0), 0.0)
+    if forgiven:
+        mean = error.sum() / known.sum().clamp(min=1)
+        error = torch.where(known, error - forgiven * mean, 0.0)
     if huber is None:
         penalty = error.square()
     else:
@@ -77,10 +97,10 @@ def sums(
 ) -> Float[Tensor, "4 2"]:
     """Sum and count of each of TERMS: over seconds, sessions, pairs of seconds, sessions."""
     terms = (
-        squared_error(continuous, rated),
+        squared_error(continuous, rated, forgiven=config.forgiven),
         plcc_distance(continuous, rated),
         squared_error(continuous.diff(), rated.diff()),
-        squared_error(overall, rated_overall, config.huber),
+        squared_error(overall, rated_overall, config.huber, config.forgiven),
     )
     return torch.stack(terms)
 

@@ -177,8 +177,8 @@ def test_the_overall_term_is_a_huber_loss_where_that_is_asked_for(padded):
 @pytest.mark.parametrize("delta", [0.0, -1.0, NAN])
 def test_a_huber_loss_that_is_nothing_is_refused(refuses, delta):
     with refuses(
-        f"LossConfig(mse=1.0, plcc=0.1, change=3.0, overall=1.0, huber={delta}): expected huber "
-        "above 0, or None for the squared error"
+        f"LossConfig(mse=1.0, plcc=0.1, change=3.0, overall=1.0, huber={delta}, forgiven=0.0): "
+        "expected huber above 0, or None for the squared error"
     ):
         LossConfig(huber=delta)
 
@@ -191,7 +191,8 @@ def test_a_huber_loss_that_is_nothing_is_refused(refuses, delta):
     ],
 )
 def test_weights_that_train_nothing_or_the_wrong_way_are_refused(refuses, weights):
-    shown = {"mse": 1.0, "plcc": 0.1, "change": 3.0, "overall": 1.0, "huber": None} | weights
+    shown = {"mse": 1.0, "plcc": 0.1, "change": 3.0, "overall": 1.0, "huber": None}
+    shown |= {"forgiven": 0.0} | weights
     written = ", ".join(f"{name}={value}" for name, value in shown.items())
     with refuses(f"LossConfig({written}): expected weights of at least 0, mse or overall above it"):
         LossConfig(**weights)

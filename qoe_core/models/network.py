@@ -128,8 +128,9 @@ class Examples(Sequence[Example]):
         overall = [_label(self.overall, session.overall, np.nan) for session in sessions]
         tables = self.scaling(np.concatenate(seen)), np.concatenate(rated), np.array(overall)
         inputs, labels, scores = (torch.tensor(table, dtype=torch.float32) for table in tables)
-        parts = inputs.split(lengths), labels.split(lengths), scores
-        return [Example(inputs=i, rated=r, overall=o) for i, r, o in zip(*parts, strict=True)]
+        contents = [session.content for session in sessions]
+        parts = inputs.split(lengths), labels.split(lengths), scores, contents
+        return [Example(*part) for part in zip(*parts, strict=True)]
 
 
 def _label(scale: LabelScale | None, rating: Rating | None, nothing: Rating) -> Rating:

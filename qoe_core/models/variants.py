@@ -33,6 +33,7 @@ SIZES: Mapping[str, Mapping[str, object]] = {
 LOSSES: Mapping[str, Mapping[str, float]] = {
     "without_plcc": {"plcc": 0.0},
     "without_change": {"change": 0.0},
+    "without_forgiven": {"forgiven": 0.0},
     "continuous_only": {"overall": 0.0},
     "overall_only": {"mse": 0.0, "plcc": 0.0, "change": 0.0},
     "paper": {"change": 0.0},
