@@ -102,8 +102,17 @@ def _locked_manifest() -> Iterator[dict[str, dict[str, object]]]:
         yield records
         if json.dumps(records) != before:
             unfinished = FIGURES / f"{MANIFEST}.tmp"
-            unfinished.write_text(json.dumps(dict(sorted(records.items())), indent=1) + "\n")
+            unfinished.write_text(_written(records))
             unfinished.replace(FIGURES / MANIFEST)
+
+
+def _written(records: Mapping[str, Mapping[str, object]]) -> str:
+    """JSON with a line for each field of a record, which is a third shorter than a line a value."""
+    blocks = []
+    for key, record in sorted(records.items()):
+        lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in record.items()]
+        blocks.append(f" {json.dumps(key)}: {{\n" + ",\n".join(lines) + "\n }")
+    return "{\n" + ",\n".join(blocks) + "\n}\n"
 
 
 def main() -> None:

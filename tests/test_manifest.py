@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 import re
 import signal
@@ -155,6 +156,19 @@ def test_the_record_names_producer_commit_parameters_runs_and_digest(folder, pro
             "sha256": hashlib.sha256(b"results").hexdigest(),
         }
     }
+
+
+def test_the_manifest_has_a_line_for_each_field_of_a_record(folder, producer):
+    producer.text("first\n", "first.txt")
+    producer.text("second\n", "second.txt")
+    lines = (folder / "manifest.json").read_text().splitlines()
+    (record, _) = json.loads("\n".join(lines)).values()
+    # two of the whole, and for each record one of its key and one of its end
+    assert len(lines) == 2 + 2 * (2 + len(record))
+    assert lines[2:7] == [
+        f"  {json.dumps(name)}: {json.dumps(value)}{',' if name != 'sha256' else ''}"
+        for name, value in record.items()
+    ]
 
 
 def test_runs_are_listed_by_the_commit_that_ran_them(folder):
