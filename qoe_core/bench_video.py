@@ -23,7 +23,7 @@ from qoe_core.extraction import VideoConfig, extract, functions, video_features
 from qoe_core.frames import FrameConfig
 from qoe_core.inputs import FeatureConfig
 from qoe_core.loading import Loader, in_turn
-from qoe_core.models.network import Examples
+from qoe_core.models.examples import Examples
 from qoe_core.qos import Scaling
 from qoe_core.session import Session
 from qoe_core.simulate.__main__ import read_config

@@ -14,7 +14,8 @@ from qoe_core.batches import collate
 from qoe_core.extraction import VideoConfig
 from qoe_core.inputs import FeatureConfig, features
 from qoe_core.loading import Loader
-from qoe_core.models.network import Examples, FittedNetwork, Network
+from qoe_core.models.examples import Examples
+from qoe_core.models.network import FittedNetwork, Network
 from qoe_core.models.table_rows import ModelConfig, build
 from qoe_core.motion import MotionConfig
 from qoe_core.qos import LabelScale, Scaling
