@@ -25,8 +25,8 @@ from qoe_core import library, losses, paths, training
 from qoe_core.batches import Example
 from qoe_core.bench_video import Row, medians
 from qoe_core.inputs import FeatureConfig, features
-from qoe_core.models.interface import training_ratings
 from qoe_core.models.examples import Examples
+from qoe_core.models.interface import training_ratings
 from qoe_core.models.table_rows import ModelConfig
 from qoe_core.models.variants import OURS
 from qoe_core.qos import LabelScale, Scaling

@@ -25,7 +25,7 @@ class LossConfig:
     few contents fits it by recognising them. `forgiven` is the share of a batch's mean error that
     mse and overall do not see. With batches of one content each, differences between contents then
     count (1 - forgiven)^2 as much as those inside of one, as they count less in a mixed model with
-    a random intercept for each content; 1 would leave the level of all to chance.
+    a random intercept for each content. The level of all of them is set after training.
     """
 
     mse: float = 1.0
@@ -43,7 +43,7 @@ class LossConfig:
         if self.huber is not None and not self.huber > 0:
             raise ValueError(f"{self}: expected huber above 0, or None for the squared error")
         if not 0 <= self.forgiven < 1:
-            raise ValueError(f"{self}: expected forgiven from 0 to below 1, which learns no level")
+            raise ValueError(f"{self}: expected forgiven from 0 to below 1")
 
 
 def squared_error(

@@ -162,6 +162,10 @@ class LabelScale:
             )
         return cls(float(flat.min()), float(flat.max()))
 
+    def moved(self, by: float) -> "LabelScale":
+        """The same range further up, in the data set's units: what it unscales is `by` higher."""
+        return LabelScale(self.low + by, self.high + by)
+
     def scale(self, rating: Rating) -> Rating:
         """Rating in the data set's units to label."""
         return (rating - self.low) / (self.high - self.low)

@@ -155,7 +155,8 @@ def _train(bundle: Bundle, models: Sequence[Network]) -> list[FittedNetwork]:
         if not unit.is_finished:
             unit.folder.mkdir(parents=True, exist_ok=True)
             write(history, unit.folder / HISTORY)
-    return networks
+    trained = zip(models, networks, bundle.units, strict=True)
+    return [model.end(network, unit.split.train) for model, network, unit in trained]
 
 
 def bundles(units: Sequence[Unit]) -> list[Bundle]:

@@ -3,13 +3,18 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
+from qoe_core import experiment, runs
 from qoe_core.batches import Example
+from qoe_core.experiment import Experiment
+from qoe_core.inputs import FeatureConfig
 from qoe_core.loading import Loader, of_one_content
 from qoe_core.losses import TERMS, LossConfig, means, squared_error, sums
+from qoe_core.models.table_rows import ModelConfig, build
 from qoe_core.train_config import TrainConfig
 from qoe_core.training import fit
 
@@ -55,10 +60,10 @@ def test_an_offset_of_the_whole_batch_costs_its_rest_and_nothing_in_plcc_and_cha
 
 
 @pytest.mark.parametrize("forgiven", [-0.1, 1.0, NAN])
-def test_a_share_that_leaves_no_level_is_refused(refuses, forgiven):
+def test_a_share_that_is_none_or_leaves_nothing_to_learn_is_refused(refuses, forgiven):
     with refuses(
         f"LossConfig(mse=1.0, plcc=0.1, change=3.0, overall=1.0, huber=None, forgiven={forgiven}): "
-        "expected forgiven from 0 to below 1, which learns no level"
+        "expected forgiven from 0 to below 1"
     ):
         LossConfig(forgiven=forgiven)
 
@@ -149,6 +154,38 @@ def test_the_level_of_all_contents_together_is_still_learnt(liked):
     module, _ = learnt(one, forgiven=0.8)
     # 0.5 people like one of two more, and what the noise takes from the mean of the input
     assert module.level.item() == pytest.approx(0.25 + 0.05, abs=0.03)
+
+
+def row(forgiven, name="gru"):
+    training = TrainConfig(n_epochs=1, device="cpu", loss=LossConfig(forgiven=forgiven))
+    return ModelConfig(name=name, inputs=FeatureConfig(qos=("recency",)), training=training)
+
+
+@pytest.mark.parametrize("name", ["gru", "dual_attention-continuous_only"])
+def test_the_mean_error_over_the_training_sessions_is_0_after_training(sessions, name):
+    fitted = build(row(0.9, name)).fit(sessions[:12], sessions[12:16], seed=0)
+    predicted = fitted.predict_all(sessions[:12])
+    errors = [s.rated - p.continuous for s, p in zip(sessions, predicted, strict=False)]
+    assert np.concatenate(errors).mean() == pytest.approx(0, abs=1e-4)  # of a scale of 100
+    if fitted.overall is not None:
+        overall = [s.overall - p.overall for s, p in zip(sessions, predicted, strict=False)]
+        assert np.mean(overall) == pytest.approx(0, abs=1e-4)
+
+
+def test_the_level_is_set_in_folds_that_are_trained_at_once(sessions, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "RUNS", tmp_path)
+    asked = Experiment(dataset="tiny", split="leave-content-out", model=row(0.9), seeds=(0,))
+    folder = experiment.run(asked, sessions, workers=1)
+    overall = pd.read_parquet(folder / "overall.parquet").query("part == 'train'")
+    errors = (overall["predicted"] - overall["rated"]).groupby(overall["fold"], observed=True)
+    assert len(errors) == 6
+    assert errors.mean().abs().max() < 1e-6
+
+
+def test_without_forgiveness_a_network_keeps_the_level_that_it_learnt(sessions):
+    fitted = build(row(0.0)).fit(sessions[:12], [], seed=0)
+    ratings = [session.overall for session in sessions[:12]]
+    assert (fitted.overall.low, fitted.overall.high) == (min(ratings), max(ratings))
 
 
 def test_validation_forgives_nothing(liked):

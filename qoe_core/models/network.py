@@ -6,7 +6,7 @@ set's own rating scale. It sees the QoS columns first, then those of the video.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from qoe_core.extraction import VideoConfig
 from qoe_core.inputs import FeatureConfig, features, frame_weights, restored
 from qoe_core.models.examples import Examples
 from qoe_core.models.interface import Prediction, training_ratings
-from qoe_core.qos import LabelScale, Scaling
+from qoe_core.qos import LabelScale, Rating, Scaling
 from qoe_core.session import Session
 from qoe_core.train_config import TrainConfig
 
@@ -58,7 +58,7 @@ class Network:
         fitted = self.begin(train, seed)
         parts = fitted.examples(train), fitted.examples(validation)
         training.fit(fitted.module, *parts, self.training, seed, folder)
-        return fitted
+        return self.end(fitted, train)
 
     def begin(self, train: Sequence[Session], seed: int) -> "FittedNetwork":
         """The network before its first step, with the scales of the training sessions.
@@ -75,6 +75,10 @@ class Network:
             _check_same_inputs(self.start, self.inputs)
             checkpoint.load_weights(module, self.start)
         return FittedNetwork(module, self.inputs, scaling, *scales)
+
+    def end(self, fitted: "FittedNetwork", train: Sequence[Session]) -> "FittedNetwork":
+        """The network after its last step; a level that the loss forgave comes from `train`."""
+        return fitted.levelled(train) if self.training.loss.forgiven else fitted
 
     def _label_scales(
         self, train: Sequence[Session]
@@ -104,6 +108,16 @@ class FittedNetwork:
     scaling: Scaling
     continuous: LabelScale | None
     overall: LabelScale | None
+
+    def levelled(self, train: Sequence[Session]) -> "FittedNetwork":
+        """Itself, its scores moved so that their mean error over `train` is 0 for each target."""
+        rated, overall = training_ratings(train)
+        predicted = self.predict_all(train)
+        return replace(
+            self,
+            continuous=_levelled(self.continuous, rated, [p.continuous for p in predicted]),
+            overall=_levelled(self.overall, overall, [p.overall for p in predicted]),
+        )
 
     def examples(self, sessions: Sequence[Session]) -> Sequence[Example]:
         """Scaled inputs, and labels where the model was trained for them.
@@ -191,6 +205,15 @@ class FittedNetwork:
         checkpoint.load_weights(module, path)
         scales = (state[name] and LabelScale(**state[name]) for name in ("continuous", "overall"))
         return cls(module.eval(), seen, Scaling(low, high), *scales)
+
+
+def _levelled(
+    scale: LabelScale | None, rated: Sequence[Rating] | None, predicted: Sequence[Rating | None]
+) -> LabelScale | None:
+    if scale is None:
+        return None
+    errors = [np.atleast_1d(r - p) for r, p in zip(rated, predicted, strict=True)]
+    return scale.moved(float(np.concatenate(errors).mean()))
 
 
 def _check_same_inputs(path: Path, inputs: FeatureConfig) -> None:

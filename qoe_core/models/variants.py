@@ -36,7 +36,7 @@ LOSSES: Mapping[str, Mapping[str, float]] = {
     "without_forgiven": {"forgiven": 0.0},
     "continuous_only": {"overall": 0.0},
     "overall_only": {"mse": 0.0, "plcc": 0.0, "change": 0.0},
-    "paper": {"change": 0.0},
+    "paper": {"change": 0.0, "forgiven": 0.0},
 }
 TRAINING: Mapping[str, Mapping[str, float]] = {
     "without_noise": {"noise": 0.0},

@@ -183,6 +183,7 @@ def test_there_is_a_label_every_second_and_none_is_dropped(tmp_path, fps):
             **{"N_total_frames": n_frames, "N_playback_frames": n_frames, "N_rebuffer_frames": 0},
             **{"video_duration_sec": n_frames / fps, "playback_duration_sec": n_frames / fps},
             **{"rebuffer_number": 0, "rebuffer_duration_sec": 0.0},
+            **{"scene_cuts": np.empty((0, 0)), "per_segment_encoding_height": 720},
             **{field: np.full(n_frames, 0.5) for field, _, _ in live_nflx2.METRICS.values()},
             **{"continuous_zscored_mos": at_s / 10, "retrospective_zscored_mos": 0.3},
         },

@@ -112,6 +112,7 @@ def test_score_of_a_second_does_not_wait_for_the_session_to_go_on(fit, make_sess
     begun = make_session(
         *(1, 0, 6),
         bitrate_kbps=whole.bitrate_kbps[:6],
+        height_px=whole.height_px[:6],
         quality={"vmaf": whole.quality["vmaf"][:6]},
     )
     # matrix products of another length round differently: 1e-6 of the rating range of 100

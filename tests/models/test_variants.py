@@ -9,6 +9,7 @@ import torch
 from qoe_core import ablation, experiment, runs
 from qoe_core.experiment import TABLES, Experiment
 from qoe_core.inputs import FeatureConfig
+from qoe_core.losses import LossConfig
 from qoe_core.models.dual_attention import DualAttentionConfig
 from qoe_core.models.network import FittedNetwork
 from qoe_core.models.table_rows import NETWORKS, SUFFIXES, ModelConfig, build
@@ -27,6 +28,7 @@ CHANGED = {  # what a variant has in place of the whole network's
     "learned_positions": {"positions": "learned"},
     "without_plcc": {"loss.plcc": 0.0},
     "without_change": {"loss.change": 0.0},
+    "without_forgiven": {"loss.forgiven": 0.0},
     "continuous_only": {"loss.overall": 0.0},
     "overall_only": {"loss.mse": 0.0, "loss.plcc": 0.0, "loss.change": 0.0},  # one target
     "without_noise": {"noise": 0.0},
@@ -34,7 +36,8 @@ CHANGED = {  # what a variant has in place of the whole network's
 PAPER = {
     # Jia et al., IEEE TCSVT 2024
     **{"width": 180, "kernel": 5, "video_convolutions": 3, "qos_convolutions": 2},
-    **{"qos_layers": 2, "positions": "sinusoidal", "dropout": 0.1, "loss.change": 0.0},
+    **{"qos_layers": 2, "positions": "sinusoidal", "dropout": 0.1},
+    **{"loss.change": 0.0, "loss.forgiven": 0.0},
     # the public re-implementation
     **{"noise": 0.0, "n_epochs": 50, "learning_rate": 5e-4, "decay": 0.935, "weight_decay": 1e-2},
 }
@@ -46,7 +49,7 @@ def row(name, **changes):
 
 def facts(name):
     """Every size and setting of a row by name."""
-    config = row(name)
+    config = row(name, training=TrainConfig(loss=LossConfig(forgiven=0.5)))
     recipe = asdict(config.trained)
     recipe |= {f"loss.{term}": weight for term, weight in recipe.pop("loss").items()}
     return config.what_matters()["network"] | recipe
@@ -228,8 +231,8 @@ def test_a_target_that_nobody_rated_cannot_be_the_only_one(
     missing = {field: None, f"{field}_ci": None}
     sessions = [make_session(c, p, **missing) for c in range(2) for p in range(2)]
     why = (
-        f"LossConfig({looks}, huber=None) looks at no label that sessions of tiny have; were they "
-        "rated for the other target only?"
+        f"LossConfig({looks}, huber=None, forgiven=0.0) looks at no label that sessions of tiny "
+        "have; were they rated for the other target only?"
     )
     units = [f"{OURS}-{target}_only, fold content_{c}, seed 0: {why}" for c in range(2)]
     with refuses(f"2 of 2 failed: {'; '.join(units)}", RuntimeError):
