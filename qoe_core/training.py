@@ -62,8 +62,9 @@ def fit_all(
     """Train the modules in place, leave them with their best weights; one row per epoch comes back.
 
     Best is the lowest validation loss; without validation examples, the last epoch. Losses in a row
-    are over all its seconds and sessions, however they were batched. A checkpoint that is there is
-    continued. Examples are read once before the first epoch, for their lengths.
+    are over all its seconds and sessions, however they were batched; those of training as they were
+    batched, where the loss forgives a share of a batch's mean error. A checkpoint that is there is
+    continued. Examples are read once before the first epoch, for their lengths and contents.
 
     Raises:
         FloatingPointError: loss or gradient stopped being finite; names run, epoch and batch. Found
