@@ -43,6 +43,10 @@ class TestReleased:
         overall = [session.overall for session in released]
         assert (min(overall), max(overall)) == pytest.approx((-1.970, 1.610), abs=1e-3)
 
+    def test_segments_are_encoded_from_216_to_1080_lines(self, released):
+        heights = np.concatenate([session.height_px for session in released])
+        assert (heights.min(), heights.max()) == pytest.approx((216, 1080))
+
     def test_mean_continuous_score_correlates_98_with_the_overall_score(self, released):
         means = [session.rated.mean() for session in released]
         overall = [session.overall for session in released]

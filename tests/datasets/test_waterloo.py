@@ -60,6 +60,15 @@ def test_stalls_of_fractional_seconds_mix_chunks_by_the_time_shown(release):
     np.testing.assert_allclose(session.stalled[[0, 1, 9, 10]], [1.0, 0.5, 0.5, 0.2])
 
 
+def test_encoded_height_is_that_of_the_chunk_and_held_through_stalls(release):
+    initial, middle = waterloo.read_sqoe1(release["I"])[1:]
+    assert np.isnan(initial.height_px[:5]).all()
+    assert middle.height_px.tolist() == [1080] * 15
+    mixed = waterloo.read_sqoe4(release["IV"])[0]
+    # chunk 2 ends at 14.2 s
+    np.testing.assert_allclose(mixed.height_px[9:15], [2160, *[1080] * 4, 0.2 * 1080 + 0.8 * 2160])
+
+
 def test_patterns_name_encoding_and_stall_of_the_first_part(release):
     sessions = waterloo.read_sqoe1(release["I"])
     assert [session.pattern for session in sessions] == ["1-none", "1-initial", "1-middle"]
