@@ -1,6 +1,5 @@
 """JupyterLab, the web page of the explorer and a browser, each started once and when needed."""
 
-import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Page, expect
 
 from qoe_core.browser import COMMAND, chromium
 from qoe_core.paths import NOTEBOOKS
@@ -74,30 +73,12 @@ def in_lab(lab, browser) -> Opened:
     opened = Opened(page=browser.new_page(), figures=lab.figures)
     page = opened.page
     page.goto(lab.url.replace("/lab?", f"/lab/tree/{NOTEBOOK}?"))
-    try:
-        page.wait_for_selector(IDLE)
-    except TimeoutError:  # once the page had not heard of its kernel; a user reloads it then
-        page.reload()
-        page.wait_for_selector(IDLE)
-    if not run_all(page, "run-all") and not run_all(page, "restart-and-run-all"):
-        pytest.fail(f"no timeline after two runs, the page says:\n{page.inner_text('body')}")
+    page.wait_for_selector(IDLE)
+    page.click(".lm-MenuBar-item:has-text('Run')")
+    page.click(".lm-Menu-item[data-command='runmenu:run-all']")
+    page.wait_for_selector(TIMELINE)
     page.wait_for_selector(IDLE)
     return opened
-
-
-def run_all(page: Page, command: str) -> bool:
-    """Whether the timeline shows after a command of the menu Run.
-
-    Twice nothing showed within a minute of the first time: the kernel was idle and had
-    got nothing, all cells waited for it, and asking again did not help. A user restarts it then.
-    """
-    page.click(".lm-MenuBar-item:has-text('Run')")
-    page.click(f".lm-Menu-item[data-command='runmenu:{command}']")
-    if command.startswith("restart"):
-        page.click(".jp-Dialog-button.jp-mod-accept")
-    with contextlib.suppress(TimeoutError):
-        page.wait_for_selector(TIMELINE)
-    return page.locator(TIMELINE).first.is_visible()
 
 
 @pytest.fixture(scope="session")
