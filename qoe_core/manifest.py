@@ -107,7 +107,7 @@ def _locked_manifest() -> Iterator[dict[str, dict[str, object]]]:
 
 
 def _written(records: Mapping[str, Mapping[str, object]]) -> str:
-    """JSON with a line for each field of a record, which is a third shorter than a line a value."""
+    """JSON with a line for each field of a record, which is shorter than a line a value."""
     blocks = []
     for key, record in sorted(records.items()):
         lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in record.items()]

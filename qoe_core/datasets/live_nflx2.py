@@ -19,14 +19,20 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from qoe_core.datasets.release import agree, mat_variables, scalar, series, text
+from qoe_core.datasets.release import (
+    MAX_HEIGHT_PX,
+    agree,
+    mat_variables,
+    scalar,
+    series,
+    text,
+)
 from qoe_core.datasets.timeline import Timeline
 from qoe_core.session import Session, stalls_from_flags
 
 FOLDER = "LIVE_NFLX_II"
 SCALE = (-3.0, 3.0)  # z-scores have no declared ends: three standard deviations, scores reach 2
 MAX_FPS = 240.0
-MAX_HEIGHT_PX = 8640.0
 METRICS = {  # released name and the ends that the metric's definition gives it
     "vmaf": ("VMAF", 0.0, 100.0),
     "psnr": ("PSNR", 0.0, np.inf),
@@ -155,7 +161,7 @@ def _played(
 def _height_px(
     path: Path, variables: Mapping[str, np.ndarray], bitrate_kbps: Float[np.ndarray, " played"]
 ) -> Float[np.ndarray, " played"]:
-    """Encoded height of each played frame; refuses segments between which nothing else changes."""
+    """Encoded height of each played frame; refuses segments that the bitrate contradicts."""
     field = "per_segment_encoding_height"
     heights = series(path, field, variables[field], low=1.0, high=MAX_HEIGHT_PX)
     cuts = np.zeros(0)

@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from qoe_core.datasets.level5 import read_variables
 
+MAX_HEIGHT_PX = 8640.0  # of an encoded frame: twice 8K
 NUMBER = re.compile(r" *[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)? *")
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from qoe_core.datasets.release import csv_table, series
+from qoe_core.datasets.release import MAX_HEIGHT_PX, csv_table, series
 from qoe_core.datasets.timeline import Timeline, wall_clock_stalls
 from qoe_core.session import Session
 
@@ -29,7 +29,6 @@ FOLDER_I = "Waterloo_SQoE_I"
 FOLDER_II = "Waterloo_SQoE_II"
 FOLDER_IV = "Waterloo_SQoE_IV"
 SCALE = (0.0, 100.0)
-MAX_HEIGHT_PX = 8640.0
 METRICS = {  # lowest and highest possible value
     "psnr": (0.0, 100.0),
     "ssim": (0.0, 1.0),
