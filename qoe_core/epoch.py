@@ -73,7 +73,8 @@ def train(
 def validate(networks: Stack, loader: Loader, config: TrainConfig, epoch: int) -> list[Row]:
     """Mean losses of each network on its sessions, with PLCC and RMSE; empty where it has none.
 
-    No share of an error is forgiven here.
+    No share of an error is forgiven here, so what stops early by it sees a level that is learnt
+    slowly and set only after training.
 
     Raises:
         FloatingPointError: a loss is not finite; names network, epoch and batch.

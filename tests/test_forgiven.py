@@ -188,6 +188,15 @@ def test_without_forgiveness_a_network_keeps_the_level_that_it_learnt(sessions):
     assert (fitted.overall.low, fitted.overall.high) == (min(ratings), max(ratings))
 
 
+def test_sessions_of_as_many_contents_are_refused_before_training(make_session, refuses):
+    alone = [make_session(content) for content in range(3)]
+    with refuses(
+        "loss has forgiven=0.9, and each of the 3 training sessions of tiny is of another content, "
+        "expected several of one; leave it at 0"
+    ):
+        build(row(0.9)).fit(alone, [], seed=0)
+
+
 def test_validation_forgives_nothing(liked):
     for forgiven in (0.0, 0.9):
         config = TrainConfig(n_epochs=1, device="cpu", loss=LossConfig(forgiven=forgiven))

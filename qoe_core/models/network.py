@@ -53,7 +53,8 @@ class Network:
         """Train, with early stopping on `validation`, continuing a checkpoint in `folder`.
 
         Raises:
-            ValueError: no label that the loss looks at, or `start` has other inputs or sizes.
+            ValueError: no label that the loss looks at, no content of which several sessions are
+                there where the loss forgives, or `start` has other inputs or sizes.
         """
         fitted = self.begin(train, seed)
         parts = fitted.examples(train), fitted.examples(validation)
@@ -68,6 +69,7 @@ class Network:
         """
         scaling = self.scaling or Scaling.fit(features(session, self.inputs) for session in train)
         scales = self._label_scales(train)
+        self._check_contents(train)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             module = self.make(self.inputs.n_qos, len(scaling.low) - self.inputs.n_qos)
@@ -79,6 +81,15 @@ class Network:
     def end(self, fitted: "FittedNetwork", train: Sequence[Session]) -> "FittedNetwork":
         """The network after its last step; a level that the loss forgave comes from `train`."""
         return fitted.levelled(train) if self.training.loss.forgiven else fitted
+
+    def _check_contents(self, train: Sequence[Session]) -> None:
+        """With nothing to compare inside of a content, overall QoE would hardly be learnt."""
+        forgiven = self.training.loss.forgiven
+        if forgiven and len({session.content for session in train}) == len(train):
+            raise ValueError(
+                f"loss has forgiven={forgiven}, and each of the {len(train)} training sessions of "
+                f"{train[0].dataset} is of another content, expected several of one; leave it at 0"
+            )
 
     def _label_scales(
         self, train: Sequence[Session]
